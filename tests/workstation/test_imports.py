@@ -29,6 +29,7 @@ from micromimic.datasets.assignments import read_assignments
 from micromimic.workstation.export.readers import LEAD
 from micromimic.workstation.export.recording import export_events
 from micromimic.workstation.export.study import study_files
+from micromimic.workstation.imports import apply
 from micromimic.workstation.imports.apply import import_coding, import_markers, kept_tiers
 from micromimic.workstation.imports.assignments import (
     assign,
@@ -152,6 +153,19 @@ def test_a_file_finds_its_recordings_by_the_names_of_their_videos(store: Store, 
     done = import_markers(store, put("t.csv", table))
     assert [item.recording_id for item in done] == [first, second]
     assert rows(store, second) == [("markers", "b", 2.0, 2.0)]
+
+
+def test_a_table_of_many_recordings_looks_at_each_of_their_names_once(
+    store: Store, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[str] = []
+    real = apply.file_name
+    monkeypatch.setattr(apply, "file_name", lambda path: looked.append(path) or real(path))
+    for number in range(20):
+        add_recording(store, name=f"P{number}.mp4")
+    lines = "".join(f"P{number}.mov,1,a\n" for number in range(20))
+    assert len(import_markers(store, put("t.csv", f"video,onset_s,label\n{lines}"))) == 20
+    assert len(looked) <= 40
 
 
 def test_boris_gives_the_same_markers_from_its_project_and_its_tables(

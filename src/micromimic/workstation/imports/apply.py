@@ -7,7 +7,6 @@ read anew without harm: markers of the same file take the place of those before.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from micromimic.core.errors import InputError, NotFoundError
 from micromimic.core.files import write_pieces
 from micromimic.core.types import MediaTimes
 from micromimic.datasets.grid import folded
-from micromimic.workstation.imports.annotations import Annotated, Annotation, file_name
+from micromimic.workstation.imports.annotations import Annotated, Annotation, file_name, grouped
 from micromimic.workstation.imports.elan import foreign_tiers, replaced_tiers
 from micromimic.workstation.imports.read import read_annotations, units_of
 from micromimic.workstation.records import markers, recordings, reviews, study, values
@@ -28,7 +27,6 @@ from micromimic.workstation.records.database import Store, Transaction
 from micromimic.workstation.records.folder import IMPORTED
 from micromimic.workstation.records.models import Recording
 from micromimic.workstation.records.review import FrameTimes
-from micromimic.workstation.records.reviews import Answer
 from micromimic.workstation.records.values import LONGEST_NAME
 
 NO_APEX: Final = "apex not coded: the middle"
@@ -51,19 +49,18 @@ class Imported:
 
 @dataclass(frozen=True)
 class _Target:
-    """A recording, what a file says of it, and the machine's answer with its classes."""
+    """A recording and what a file says of it; classes and times once the machine has answered.
+
+    ``times`` are those of a player, by which other tools count, ``own`` the analysis's, and
+    ``media`` leads from these to those where they differ.
+    """
 
     recording: Recording
     part: Annotated
-    answer: Answer | None
-    labels: tuple[str, ...]
-
-    @property
-    def times(self) -> FrameTimes | None:
-        """Those of a player, by which other tools count; None before the machine has answered."""
-        if self.answer is None:
-            return None
-        return FrameTimes.of_media(self.answer.review) or self.answer.times
+    labels: tuple[str, ...] = ()
+    own: FrameTimes | None = None
+    times: FrameTimes | None = None
+    media: MediaTimes | None = None
 
     def imported(self, note: str) -> Imported:
         name, part = self.recording.name, self.part
@@ -90,8 +87,7 @@ def import_markers(
         done = []
         for target in _targets(transaction, parts, recording_id, any_media=any_media):
             found = target.recording.id
-            media = None if target.answer is None else media_times(target.answer.review)
-            rows = [_marker(target, media, item) for item in target.part.annotations]
+            rows = [_marker(target, item) for item in target.part.annotations]
             markers.remove_markers(transaction, found, origin)
             markers.add_markers(transaction, found, rows, origin=origin)
             keep(found)
@@ -189,31 +185,32 @@ def _targets(
     """Each part with its recording; every one, or a line."""
     if recording_id is None:
         listed = recordings.list_recordings(transaction, limit=None)
-        pairs = [(_by_name(listed, part), part) for part in parts]
+        named = grouped(listed, lambda recording: _stem(recording.name))
+        pairs = [(_by_name(named, part), part) for part in parts]
     else:
         one = recordings.get_recording(transaction, recording_id)
         answer = reviews.get_analysis(transaction, recording_id)
         source = {} if answer is None else answer.payload.get("source") or {}
         names = (one.name, file_name(str(source.get("path", ""))))  # it may have been renamed
         pairs = [(one, _of_recording(names, parts, any_media=any_media))]
-    twice = [found for found, n in Counter(r.id for r, _ in pairs).items() if n > 1]
-    if twice:
-        name = next(r.name for r, _ in pairs if r.id == twice[0])
-        where = " and ".join(p.where for r, p in pairs if r.id == twice[0])
-        raise InputError(
-            f"expected one coding of {name} in the file, got {where}; import one at a time"
-        )
+    for same in grouped(pairs, lambda pair: pair[0].id).values():
+        if len(same) > 1:
+            where = " and ".join(part.where for _, part in same)
+            raise InputError(
+                f"expected one coding of {same[0][0].name} in the file, got {where}; import one "
+                "at a time"
+            )
     return [_target(transaction, recording, part) for recording, part in pairs]
 
 
-def _by_name(listed: Sequence[Recording], part: Annotated) -> Recording:
+def _by_name(named: Mapping[str, Sequence[Recording]], part: Annotated) -> Recording:
     if not part.media:
         raise InputError(
             f"expected a video named in {part.where}, got none; name the recording it belongs to"
         )
-    found = [r for r in listed if any(_same_video(r.name, name) for name in part.media)]
+    found = {r.id: r for stem in map(_stem, part.media) if stem for r in named.get(stem, ())}
     if len(found) == 1:
-        return found[0]
+        return next(iter(found.values()))
     got = f"{len(found)} of that name" if found else "none"
     raise InputError(
         f"expected one recording called {' or '.join(part.media)} ({part.where}), got {got}; "
@@ -224,7 +221,8 @@ def _by_name(listed: Sequence[Recording], part: Annotated) -> Recording:
 def _of_recording(
     names: tuple[str, str], parts: Sequence[Annotated], *, any_media: bool
 ) -> Annotated:
-    named = [p for p in parts if any(_same_video(own, name) for own in names for name in p.media)]
+    stems = {stem for stem in map(_stem, names) if stem}
+    named = [part for part in parts if stems & set(map(_stem, part.media))]
     if len(named) == 1:
         return named[0]
     candidates = named or [p for p in parts if any_media or not p.media]
@@ -242,16 +240,12 @@ def _of_recording(
     )
 
 
-def _same_video(name: str, other: str) -> bool:
-    """Names of one video: a copy in another format has another ending.
-
-    >>> _same_video("P01.mp4", "p01.MOV"), _same_video("P01.mp4", "P02.mp4")
-    (True, False)
-    """
-    return _stem(name) == _stem(other) != ""
-
-
 def _stem(name: str) -> str:
+    """What names of one video have in common: a copy in another format has another ending.
+
+    >>> _stem("study/P01.mp4") == _stem("p01.MOV")
+    True
+    """
     return folded(file_name(name).rsplit(".", 1)[0])
 
 
@@ -264,11 +258,8 @@ def _target(transaction: Transaction, recording: Recording, part: Annotated) -> 
         )
     answer = reviews.get_answer(transaction, recording.id, "media")
     if answer is None:
-        return _Target(recording, part, None, ())
-    labels = study.get_study(transaction).coding(answer.labels).labels
-    target = _Target(recording, part, answer, labels)
-    times = target.times
-    assert times is not None
+        return _Target(recording, part)
+    times = FrameTimes.of_media(answer.review) or answer.times
     if part.fps and abs(part.fps / times.fps - 1) > RATE_TOLERANCE:
         raise InputError(
             f"expected {times.fps:g} frames a second, as {recording.name} has, got {part.fps:g} in "
@@ -281,7 +272,8 @@ def _target(transaction: Transaction, recording: Recording, part: Annotated) -> 
             f"expected times within {recording.name}, which ends at {end - PAST_END_S:.3f} s, got "
             f"{late.offset_s:.3f} s ({late.where}); it belongs to another video or frame rate"
         )
-    return target
+    labels = study.get_study(transaction).coding(answer.labels).labels
+    return _Target(recording, part, labels, answer.times, times, media_times(answer.review))
 
 
 def _without_nested(part: Annotated) -> Annotated:
@@ -332,8 +324,8 @@ def _own_tier(name: str) -> tuple[str, str]:
     return ("", "") if found is None else (found[1].split("-")[-1], found[4])
 
 
-def _marker(target: _Target, media: MediaTimes | None, item: Annotation) -> dict[str, Any]:
-    times = None if target.answer is None else target.answer.times
+def _marker(target: _Target, item: Annotation) -> dict[str, Any]:
+    times, media = target.own, target.media
     onset, offset = item.onset_s, item.offset_s
     if item.frames is not None and times is None and not offset:
         raise NotFoundError(

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import Literal
 
 from sqlalchemy import select
 
@@ -19,12 +19,10 @@ from micromimic.core.errors import ConflictError, InputError, RefusedError
 from micromimic.datasets.assignments import COLUMNS, Assignment
 from micromimic.datasets.grid import folded
 from micromimic.datasets.table import text_cells
-from micromimic.workstation.imports.annotations import file_name
+from micromimic.workstation.imports.annotations import file_name, grouped
 from micromimic.workstation.records import people, recordings
 from micromimic.workstation.records.database import Transaction, reading, writing
 from micromimic.workstation.records.models import Consent, Recording, Session, Subject
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,8 @@ def check_assignments(
             f"expected subjects that are known, got {codes} (line {unknown[0].line}); add them "
             "first, or say that they are new"
         )
-    there, arriving = _by_name(listed, lambda r: r.name), _by_name(coming, lambda name: name)
+    there = grouped(listed, lambda recording: folded(file_name(recording.name)))
+    arriving = grouped(coming, lambda name: folded(file_name(name)))
     days = {key: sitting.held_on for key, sitting in _sittings(rows).items()}
     found = []
     lines: dict[str, int] = {}
@@ -159,14 +158,6 @@ def _assigned(
     session = None if person is None else _session(transaction, person, row)
     name = arriving[0] if arriving else there[0].name
     return Assigned(row, None if arriving else there[0].id, name, session, person is not None)
-
-
-def _by_name(items: Iterable[T], path: Callable[[T], str]) -> dict[str, list[T]]:
-    """By the last part of their paths: a table of ten thousand rows looks through each once."""
-    found: dict[str, list[T]] = {}
-    for item in items:
-        found.setdefault(folded(file_name(path(item))), []).append(item)
-    return found
 
 
 def _is_video(wanted: str, name: str) -> bool:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from micromimic.core.errors import InputError
 from micromimic.datasets.grid import Table
 from micromimic.datasets.table import number
-from micromimic.workstation.imports.annotations import Annotated, Annotation, file_name
+from micromimic.workstation.imports.annotations import Annotated, Annotation, file_name, grouped
 
 NOBODY: Final = frozenset({"", "no focal subject"})
 _NONE: Final = frozenset({"", "none", "na"})
@@ -193,9 +193,7 @@ def is_table(table: Table) -> bool:
 def read_events(table: Table) -> tuple[Annotated, ...]:
     """Every observation of an exported table of events, single or aggregated."""
     heading = table.heading("observation id")
-    ids: dict[str, list[Mapping[str, str]]] = {}
-    for row in table.rows:
-        ids.setdefault(table.cell(row, "observationid") or heading, []).append(row)
+    ids = grouped(table.rows, lambda row: table.cell(row, "observationid") or heading)
     return tuple(_of_table(table, name, rows) for name, rows in ids.items())
 
 

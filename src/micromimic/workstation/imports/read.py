@@ -11,7 +11,7 @@ from micromimic.core.errors import InputError
 from micromimic.datasets.grid import Table, read_rows
 from micromimic.datasets.table import number, whole
 from micromimic.workstation.imports import boris
-from micromimic.workstation.imports.annotations import Annotated, Annotation, file_name
+from micromimic.workstation.imports.annotations import Annotated, Annotation, file_name, grouped
 from micromimic.workstation.imports.elan import read_eaf
 
 _LABEL: Final = ("label", "class", "marker", "event", "code", "behavior", "name", "trial")
@@ -48,10 +48,9 @@ def read_annotations(path: Path) -> tuple[Annotated, ...]:
 
 def _plain(table: Table) -> tuple[Annotated, ...]:
     """Rows by video and coder."""
-    rows: dict[tuple[str, str], list[Mapping[str, str]]] = {}
-    for row in table.rows:
-        key = file_name(table.cell(row, *_VIDEO)), table.cell(row, "coder")
-        rows.setdefault(key, []).append(row)
+    rows = grouped(
+        table.rows, lambda row: (file_name(table.cell(row, *_VIDEO)), table.cell(row, "coder"))
+    )
     return tuple(_part(table, *key, own) for key, own in rows.items())
 
 
