@@ -17,11 +17,27 @@ from micromimic.evaluation.agreement import (
     event_agreement,
     interval_of,
 )
-from micromimic.evaluation.study_agreement import Estimate, icc21, study_agreement
+from micromimic.evaluation.study_agreement import Estimate, study_agreement
 
 SHROUT_FLEISS = [
     [9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7],
 ]  # fmt: skip
+
+
+def icc21(ratings):
+    """ICC(2,1) of (n, k) ratings from the squares of its two-way table."""
+    table = np.asarray(ratings, np.float64)
+    if table.ndim != 2 or min(table.shape) < 2:
+        return None
+    n, k = table.shape
+    least = 1e-12 * float((table**2).mean())  # below it only rounding differs
+    table = table - table.mean()
+    between = k * float((table.mean(1) ** 2).sum())
+    judges = n * float((table.mean(0) ** 2).sum())
+    rest = max(float((table**2).sum()) - between - judges, 0.0)
+    rows, columns, error = between / (n - 1), judges / (k - 1), rest / ((n - 1) * (k - 1))
+    whole = rows + (k - 1) * error + k * (columns - error) / n
+    return (rows - error) / whole if whole > least else None
 
 
 def gwet_ac1(a, b, names):

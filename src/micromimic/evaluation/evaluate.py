@@ -6,7 +6,7 @@ import json
 import re
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,6 @@ class Evaluation:
     metrics: Mapping[str, Any]  # as in metrics.json
     left_out: tuple[str, ...]  # clips that could not be prepared, with reasons
     resumed: int  # folds that an earlier call had ended
-    seconds: float  # that the folds took, each on its own
 
 
 @dataclass(frozen=True)
@@ -194,9 +193,11 @@ def evaluate(
             results.append(evaluate_run(clips, named, own, model=model, **given))
         if out is not None and len(results) > 1:
             write_tables(Path(out), results)
-    parts = [as_table(result).assign(model=result.summary.name) for result in results]
-    joined: Predictions = pd.concat(parts, ignore_index=True)
-    joined.attrs["synthetic"] = any(result.summary.synthetic for result in results)
+    summaries = [result.summary for result in results]
+    joined: Predictions = pd.concat(
+        [found.predictions.assign(model=found.name) for found in summaries], ignore_index=True
+    )
+    joined.attrs["synthetic"] = any(found.synthetic for found in summaries)
     return joined
 
 
@@ -251,9 +252,8 @@ def evaluate_run(
         seed=config.seed,
         synthetic=any(is_synthetic(clip) for clip in clips),
     )
-    done = (loaded.left_out, result.resumed, result.seconds)
     doubt = " ".join(filter(None, (result.doubt, result.unsteady)))
-    return _write(out, summary, done, doubt, figures)
+    return _write(out, summary, loaded.left_out, result.resumed, doubt, figures)
 
 
 def open_clips(
@@ -299,7 +299,7 @@ def read_clips(
                 f"expected labels of which a clip has one, got {known.name}; choose another scheme"
             )
         return read_manifest(data, scheme), known
-    clips = tuple(data)
+    clips = tuple(data) if isinstance(data, Iterable) else (data,)
     if not all(isinstance(clip, Clip) for clip in clips):
         raise InputError(
             f"expected a manifest or clips, got {type(data).__name__}; pass the path of the "
@@ -311,13 +311,6 @@ def read_clips(
 def warning_of(model: Any, labels: LabelSet | None) -> str | None:
     """What to say once before a model trains, if anything."""
     return model.warning(list(labels or ())) if hasattr(model, "warning") else None
-
-
-def as_table(result: Evaluation) -> Predictions:
-    """A result's predictions."""
-    found = result.summary.predictions
-    assert isinstance(found, Predictions)  # runs give tables
-    return found
 
 
 def write_tables(out: Path, results: Sequence[Evaluation]) -> Path:
@@ -434,7 +427,7 @@ def _apply(
         seed=config.seed,
         synthetic=any(is_synthetic(clip) for clip in clips),
     )
-    return _write(folder.path, summary, (loaded.left_out, 0, 0.0), doubt, figures)
+    return _write(folder.path, summary, loaded.left_out, 0, doubt, figures)
 
 
 def _check_labels(model: Any, clips: Sequence[Clip], file: Path | None) -> None:
@@ -452,10 +445,8 @@ def _in_order(found: NDArray[np.float64], model: Any, labels: LabelSet) -> NDArr
     known = list(getattr(model, "labels", labels))
     if known == list(labels):
         return found
-    whole = np.zeros((len(found), len(labels)))
-    for place, label in enumerate(labels):
-        if label in known:
-            whole[:, place] = found[:, known.index(label)]
+    named = pd.DataFrame(found, columns=known).reindex(columns=list(labels), fill_value=0.0)
+    whole = named.to_numpy(np.float64)
     return np.asarray(whole / np.maximum(whole.sum(1, keepdims=True), 1e-12))
 
 
@@ -535,7 +526,8 @@ def _notes(config: RunConfig, model: Any, loaded: Loaded, result: RunResult) -> 
 def _write(
     out: Path,
     summary: RunSummary,
-    done: tuple[tuple[str, ...], int, float],
+    left_out: tuple[str, ...],
+    resumed: int,
     doubt: str,
     figures: bool,
 ) -> Evaluation:
@@ -551,9 +543,8 @@ def _write(
     metrics["reliability"] = reliability_of(summary.predictions)
     if doubt:
         metrics["doubt"] = doubt
-    result = Evaluation(out, summary, metrics, *done)
-    as_table(result).write(out / "predictions.csv")
-    if isinstance(summary.leaky, Predictions):
+    summary.predictions.write(out / "predictions.csv")
+    if summary.leaky is not None:
         metrics["leaky"] = {
             "not_comparable": "keeps the epoch that is best on the test subject",
             **metrics_of(summary.leaky),
@@ -566,4 +557,4 @@ def _write(
         confusion_figure(summary.predictions, out / "confusion", beside_article=beside)
         reliability_figure(summary.predictions, out / "reliability", title=summary.name)
         coverage_figure(summary.predictions, out / "coverage", title=summary.name)
-    return result
+    return Evaluation(out, summary, metrics, left_out, resumed)

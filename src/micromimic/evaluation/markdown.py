@@ -1,9 +1,13 @@
-"""Cells and rows of Markdown tables of scores."""
+"""Markdown documents from their templates, and the cells and rows of their tables of scores."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from micromimic.datasets.databases import databases
 from micromimic.evaluation.article import COMPOSITE, TITLES
@@ -12,6 +16,23 @@ from micromimic.evaluation.development import DEVELOPMENT, OTHER
 
 NOTHING: Final = "–"
 """In a cell that has no value."""
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def document(template: str, /, **values: Any) -> str:
+    """The text of a document; its tables are texts already."""
+    return _templates().get_template(f"{template}.md.jinja").render(values)
 
 
 def title(scope: str) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import io
 import json
 import pickle
-import time
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -40,7 +39,6 @@ class FoldResult:
     probabilities: NDArray[np.float64]
     # (e, n, k) probabilities after each epoch, where they were asked for
     epochs: NDArray[np.float64] | None = None
-    seconds: float = 0.0  # that the fold took
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,6 @@ def run_fold(
     each_epoch: bool = False,
     labels: NDArray[np.str_] | None = None,
 ) -> FoldResult:
-    began = time.monotonic()
     wanted, names = samples.inputs[fold.test], samples.label_set.names
     seen: list[NDArray[np.float64]] = []
 
@@ -86,7 +83,7 @@ def run_fold(
         y = part.labels if labels is None else labels
         fit_model(model, packed.name, part.inputs, y, part.subjects, run)
     epochs = np.stack(seen) if seen else None
-    return FoldResult(fold.number, probabilities(model), epochs, time.monotonic() - began)
+    return FoldResult(fold.number, probabilities(model), epochs)
 
 
 _RECORD: Final = "run.json"
@@ -139,7 +136,6 @@ class RunFolder:
             content,
             probabilities=result.probabilities,
             epochs=none if result.epochs is None else result.epochs,
-            seconds=np.float64(result.seconds),
             clips=samples.clips[fold.test],
         )
         write_whole(self._file(fold), content.getvalue())
@@ -152,12 +148,8 @@ class RunFolder:
                 if not np.array_equal(stored["clips"], samples.clips[fold.test]):
                     return None
                 epochs = stored["epochs"]
-                return FoldResult(
-                    fold.number,
-                    stored["probabilities"],
-                    epochs if len(epochs) else None,
-                    float(stored["seconds"]),
-                )
+                kept = epochs if len(epochs) else None
+                return FoldResult(fold.number, stored["probabilities"], kept)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None  # it is done again
 

@@ -103,7 +103,6 @@ class RunResult:
     leaky: Predictions | None
     folds: tuple[Fold, ...]  # folds, results: what was trained and tested, and what came of each
     results: tuple[FoldResult, ...]
-    seconds: float  # that the folds took, each on its own
     resumed: int  # folds that an earlier call had ended
     # what its starting weights were fitted to of these clips, or that it is not known; empty where
     # all is well. A label for every table
@@ -234,7 +233,6 @@ def run_protocol(
         _leaky(samples, folds, done, config.seed) if config.leaky else None,
         folds,
         tuple(done[fold.number] for fold in folds),
-        sum(result.seconds for result in done.values()),
         resumed,
         doubt,
         _steadiness(done[0], folder.load(again, samples)),

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from micromimic.core.types import ExpressionKind
 from micromimic.evaluation.agreement import (
@@ -113,29 +113,6 @@ class StudyAgreement:
     rows: tuple[AgreementRow, ...]
     resampled: Resampled | None
     notes: tuple[str, ...]
-
-
-def icc21(ratings: ArrayLike) -> float | None:
-    """ICC(2,1) of (n, k) ratings: absolute agreement of single raters, both sides random.
-
-    None with fewer than two rows or columns, or where nothing differs.
-
-    >>> round(icc21([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9],
-    ...              [6, 2, 4, 7]]), 2)
-    0.29
-    """
-    table = np.asarray(ratings, np.float64)
-    if table.ndim != 2 or min(table.shape) < 2:
-        return None
-    n, k = table.shape
-    least = 1e-12 * float((table**2).mean())  # below it only rounding differs
-    table = table - table.mean()
-    between = k * float((table.mean(1) ** 2).sum())
-    judges = n * float((table.mean(0) ** 2).sum())
-    rest = max(float((table**2).sum()) - between - judges, 0.0)
-    rows, columns, error = between / (n - 1), judges / (k - 1), rest / ((n - 1) * (k - 1))
-    whole = rows + (k - 1) * error + k * (columns - error) / n
-    return (rows - error) / whole if whole > least else None
 
 
 def study_agreement(
@@ -279,7 +256,7 @@ def _f1(counts: Array) -> Values:
 
 
 def _iccs(moments: Values) -> Values:
-    """(m,) ICC(2,1) of two coders from (m, 5) moments; `icc21` from sums that can be redrawn."""
+    """(m,) ICC(2,1) of two coders from (m, 5) sums, as `SideBySide.moments` has them."""
     n, total, squares, apart, apart_squares = moments.T
     with np.errstate(invalid="ignore", divide="ignore"):
         rows = 0.5 * (squares - total**2 / n) / (n - 1)

@@ -22,6 +22,7 @@ from micromimic.evaluation.controls import MAJORITY
 from micromimic.evaluation.markdown import (
     cell,
     columns_of,
+    document,
     grid,
     score_cells,
     score_head,
@@ -55,17 +56,6 @@ LABELS: Final[Mapping[LabelKind, str]] = {"real": "true labels", "shuffled": "sh
 
 _COLOURS: Final[dict[LabelKind, str]] = {"real": BLUE, "shuffled": ORANGE}
 CONTROL: Final = f"control: {MAJORITY}"
-
-_HOW: Final = (
-    "The last epoch is honest as long as nobody chose the number of epochs on these subjects.",
-    "Every other line looks at the truth of the tested clips: one epoch for everybody by the UF1 "
-    "of all clips; or for each subject the epoch with most clips right, the first of equals, among "
-    f"all epochs or among those until early stopping (patience {PATIENCE}) would have ended.",
-    "Shuffled: the labels of each fold's training part were shuffled among its own clips; tested "
-    "clips keep their true class. A score above the last epoch's comes from the choice alone.",
-    "UF1 and UAR pool all folds; several runs are averaged. In brackets the 95 % interval when "
-    "whole subjects are drawn anew, with the choices as they were.",
-)
 
 
 def sentences(audit: Audit) -> tuple[str, ...]:
@@ -114,22 +104,19 @@ def audit_md(audit: Audit, name: str, notes: Sequence[str] = ()) -> str:
         [label, f"**{choice}**" if choice == CHOICES["last"] else choice, *score_cells(s, columns)]
         for label, choice, s in score_rows(audit)
     ]
-    parts = [
-        f"# Audit of {cell(name)}: what choosing the epoch on the test data claims",
-        "\n\n".join(sentences(audit)),
-        f"{scores[COMPOSITE]['n']} clips of {scores[COMPOSITE]['subjects']} subjects, "
-        f"{len(audit.runs[0].epochs)} epochs, {_runs_text(audit)}.",
-        *(f"**{note}**" for note in (*audit.notes, *notes)),
-        "## Scores",
-        grid(head, lines),
-        "## What each choice adds to the last epoch",
-        _added_table(audit.rows),
-        "## Runs",
-        _run_table(audit.rows),
-        "## How to read this",
-        "\n".join(f"- {line}" for line in _HOW),
-    ]
-    return "\n\n".join(parts) + "\n"
+    return document(
+        "audit",
+        name=cell(name),
+        sentences=sentences(audit),
+        clips=scores[COMPOSITE],
+        epochs=len(audit.runs[0].epochs),
+        runs=_runs_text(audit),
+        notes=(*audit.notes, *notes),
+        scores=grid(head, lines),
+        added=_added_table(audit.rows),
+        by_run=_run_table(audit.rows),
+        patience=PATIENCE,
+    )
 
 
 def audit_json(audit: Audit, name: str, notes: Sequence[str] = ()) -> dict[str, Any]:

@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from micromimic.core.types import ExpressionKind
-from micromimic.evaluation.markdown import NOTHING, cell, grid, title, with_range, with_sign
-from micromimic.evaluation.report.documents import document
+from micromimic.evaluation.markdown import (
+    NOTHING,
+    cell,
+    document,
+    grid,
+    title,
+    with_range,
+    with_sign,
+)
 from micromimic.evaluation.report.plotting import (
     BLUE,
     GREY,

@@ -22,10 +22,9 @@ from micromimic.evaluation.by_database import databases_of, metrics_of
 from micromimic.evaluation.comparison import NOISE, compare_runs, p_text
 from micromimic.evaluation.controls import COSINE, PRIOR, expected_scores
 from micromimic.evaluation.development import DEVELOPMENT, OTHER
-from micromimic.evaluation.markdown import NOTHING, cell, grid
+from micromimic.evaluation.markdown import NOTHING, cell, document, grid
 from micromimic.evaluation.metrics import uar, uf1
 from micromimic.evaluation.predictions import KEY, Predictions
-from micromimic.evaluation.report.documents import document
 
 LEAKY: Final = "best epoch on the test subject (not comparable: selects on the test subject)"
 
@@ -65,7 +64,10 @@ def tables_md(runs: Sequence[RunSummary], *, draws: int = 2000) -> str:
     """Tables 1, 2 and 3 of the article, what differs between the runs, and what limits them."""
     if not runs:
         raise InputError("expected runs to tabulate, got none; evaluate a model first")
-    scored = [_scored(run, name, draws) for run, name in zip(runs, _names(runs), strict=True)]
+    scored = [
+        _Scored(run, name, metrics_of(run.predictions, draws=draws, halves=not run.synthetic))
+        for run, name in zip(runs, _names(runs), strict=True)
+    ]
     if len({item.rows.labels.names for item in scored}) > 1:
         sets = " and ".join(dict.fromkeys(f"({item.rows.labels})" for item in scored))
         raise InputError(f"expected one set of classes in a table, got {sets}; tabulate each apart")
@@ -105,8 +107,11 @@ def tables_md(runs: Sequence[RunSummary], *, draws: int = 2000) -> str:
 class _Scored:
     run: RunSummary
     name: str
-    rows: Predictions
     metrics: Mapping[str, Any]
+
+    @property
+    def rows(self) -> Predictions:
+        return self.run.predictions
 
     @property
     def is_split(self) -> bool:
@@ -123,11 +128,6 @@ class _Scored:
         run = self.run
         started = run.name in _KNOW_TABLES or run.protocol.startswith("apply")
         return started and run.init == "default" and self.is_split
-
-
-def _scored(run: RunSummary, name: str, draws: int) -> _Scored:
-    rows = run.predictions
-    return _Scored(run, name, rows, metrics_of(rows, draws=draws, halves=not run.synthetic))
 
 
 def _table_1(clips: Predictions, beside: bool) -> str:
