@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 import cv2
 import numpy as np
 import pytest
-from hypothesis import example, given, strategies as st
+from hypothesis import example, given, settings, strategies as st
 
 from micromimic.analysis.inputs import Input, expand_inputs
 from micromimic.cli.analyze import Job, analyse_one, run
@@ -47,6 +47,7 @@ def names(folder: Path) -> set[str]:
 # ---------------------------------------------------------------------------------- names
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_characters="/\x00"), min_size=1, max_size=12))
 @example("...mp4")
 @example("..mp4")

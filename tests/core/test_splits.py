@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from micromimic.core.errors import InputError
 from micromimic.core.splits import (
@@ -37,6 +37,7 @@ def expect_partition(splits: list[Split], names: list[str]) -> None:
         assert (np.diff(test) > 0).all()
 
 
+@settings(deadline=None)
 @given(NAMES)
 def test_loso_tests_one_whole_subject_a_fold_by_name(names: list[str]) -> None:
     splits = list(loso(names))
@@ -44,12 +45,14 @@ def test_loso_tests_one_whole_subject_a_fold_by_name(names: list[str]) -> None:
     assert [names[test[0]] for _, test in splits] == sorted(set(names))
 
 
+@settings(deadline=None)
 @given(NAMES)
 def test_hde_tests_one_whole_database_a_fold(names: list[str]) -> None:
     expect_partition(list(hde(names)), names)
     assert len(list(hde(names))) == len(set(names))
 
 
+@settings(deadline=None)
 @given(NAMES, st.integers(2, 6), st.integers(0, 5))
 def test_groups_are_whole_subjects_and_balanced_in_clips(
     names: list[str], groups: int, seed: int
@@ -75,6 +78,7 @@ def test_groups_depend_on_the_seed_alone() -> None:
     assert shapes(3) != shapes(4)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(0, 8), st.integers(0, 2)), min_size=3, max_size=60),
     st.floats(0.05, 0.9),

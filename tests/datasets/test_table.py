@@ -6,7 +6,7 @@ import codecs
 from pathlib import Path
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from micromimic.core.errors import InputError, LabelError, ManifestWarning
 from micromimic.datasets.corrections import read_corrections
@@ -114,6 +114,7 @@ def test_what_is_no_text_is_said(tmp_path: Path, data: bytes) -> None:
     assert "\n" not in str(error.value)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(alphabet="ab01'=+-@\t; ,\"é\\"), min_size=2, max_size=2))
 def test_what_is_written_is_read(tmp_path_factory, cells: list[str]) -> None:
     import pandas as pd
