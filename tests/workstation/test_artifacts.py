@@ -629,7 +629,7 @@ def test_sound_is_beside_the_pictures(recording: Path) -> None:
         (recording / "events.json").read_text())["warnings"]}  # fmt: skip
 
 
-def test_what_was_tracked_is_kept_by_frame(recording: Path) -> None:
+def test_what_was_tracked_is_kept_by_frame(recording: Path, tmp_path: Path) -> None:
     analysis = analyze(recording.parent / "video.mp4")
     table = TrackTable.read(recording)
     track = analysis.track
@@ -650,6 +650,9 @@ def test_what_was_tracked_is_kept_by_frame(recording: Path) -> None:
     assert (recording / "track.npz").stat().st_size < 60 * 240
     with pytest.raises(InputError, match="expected track.npz of an analysis"):
         TrackTable.read(recording / "events")
+    (tmp_path / "track.npz").write_bytes((recording / "track.npz").read_bytes()[:999])
+    with pytest.raises(InputError, match="expected track.npz of an analysis"):
+        TrackTable.read(tmp_path)
 
 
 def largest(before: np.ndarray, after: np.ndarray) -> float:

@@ -6,10 +6,12 @@ carries them into its picture: some 35 bytes a frame in place of 600.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,7 +89,7 @@ class TrackTable:
         try:
             with np.load(path, allow_pickle=False) as content:
                 return cls(**{name: content[name] for name in cls.__annotations__})
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
             raise InputError(
                 f"expected {NAME} of an analysis in {folder}, got none ({error}); analyse the "
                 "video again"

@@ -133,7 +133,7 @@ class Server(uvicorn.Server):
 
 
 def server_config(
-    app: object, *, message_bytes: int = HEAD.size + MAX_PIXELS, grace_s: int | None = None
+    app: object, *, message_bytes: int = HEAD.size + MAX_PIXELS, grace_s: int = GRACE_S
 ) -> uvicorn.Config:
     """How a server runs that is open to whoever comes.
 
@@ -154,7 +154,7 @@ def server_config(
         server_header=False,
         ws_max_size=message_bytes,
         ws_per_message_deflate=False,
-        timeout_graceful_shutdown=GRACE_S if grace_s is None else grace_s,
+        timeout_graceful_shutdown=grace_s,
     )
 
 

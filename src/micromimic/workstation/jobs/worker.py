@@ -132,12 +132,10 @@ def _prepare(task: Task, send: Send) -> Callable[[], None]:
 
 def _first_line() -> bytes:
     """Read unbuffered, so that nothing after the line is swallowed."""
-    line = b""
-    while not line.endswith(b"\n"):
-        piece = os.read(0, 1)
-        if not piece or len(line) > _LONGEST_TASK:
-            raise SystemExit("expected a task in one line on stdin, got none; start it by a server")
-        line += piece
+    with open(0, "rb", buffering=0, closefd=False) as pipe:
+        line = pipe.readline(_LONGEST_TASK)
+    if not line.endswith(b"\n"):
+        raise SystemExit("expected a task in one line on stdin, got none; start it by a server")
     return line
 
 
