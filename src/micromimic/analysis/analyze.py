@@ -1,7 +1,7 @@
 """The main job: from a video to candidate micro-expressions with their evidence.
 
 Two passes: the first tracks and measures every frame and keeps numbers only; the second decodes
-few frames around each onset and apex again, for flow, pictures and what the model appearance at.
+few frames around each onset and apex again, for flow, pictures and what the model looks at.
 """
 
 from __future__ import annotations
@@ -270,7 +270,7 @@ def event_of(
     item: Spotted, shot: Shot, signals: FaceSignals, model: RecognitionModel, units: UnitModel
 ) -> MicroExpression:
     """Name one movement. ``shot``: what the second pass kept of it; ``units``: tells the action
-    units that its flow appearance like, whatever the model appearance at."""
+    units that its flow looks like, whatever the model looks at."""
     recognition = model.predict([shot.view])[0]
     segment = int(signals.segments[item.apex])
     cells = cell_boxes(signals.landmarks[segment])

@@ -1,4 +1,5 @@
-"""From what a person names (files, folders of frames, folders of videos) to the inputs to analyse.
+"""From what a person names (files, folders of frames, folders of videos) to the inputs to analyse,
+and the rows of a table of assignments that mean them.
 
 >>> [item.name for item in expand_inputs(["talks/anna.mp4", "talks/ben.v2.mov", "talks/...mp4"])]
 ['anna', 'ben.v2', '...mp4']
@@ -10,13 +11,15 @@ from __future__ import annotations
 
 import os
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Final
 
 from micromimic.core.errors import InputError, MicromimicError
+from micromimic.datasets.assignments import Assignment
 from micromimic.media.formats import image_files, natural_key, video_files
 
 _ADDRESS: Final = re.compile(r"[a-z][a-z0-9+.-]+:/+", re.I)
@@ -156,3 +159,62 @@ def _walk(folder: Path, way: Path) -> Iterator[Input]:
 def _name(video: Path) -> str:
     """Without its ending, where that leaves a name: ``...mp4`` would lead out of the folder."""
     return video.name if set(video.stem) <= {"."} else video.stem
+
+
+def assign(
+    rows: Sequence[Assignment], inputs: Sequence[Input], table: Path
+) -> dict[Path, Assignment]:
+    """The row of each input, by its path; a video may be named by the end of its path.
+
+    Raises
+    ------
+    InputError
+        A row is of no input or may be of several, or two rows are of one.
+    """
+    found: dict[Path, Assignment] = {}
+    places: dict[str, list[Input]] = {}
+    names: dict[str, list[Input]] = {}
+    for item in inputs:
+        places.setdefault(place_of(item.path), []).append(item)
+        for name in {_plain(item.path.absolute().name), _plain(item.path.absolute().stem)}:
+            names.setdefault(name, []).append(item)
+    for row in rows:
+        meant = _meant(row.video, table, places, names)
+        if len(meant) != 1:
+            got = f"{meant[0].path} and {meant[1].path}" if meant else "none"
+            remedy = "name its folder too" if meant else "correct the row or remove it"
+            raise InputError(
+                f"expected one input that is {row.video!r} (line {row.line} of {table.name}), got "
+                f"{got}; {remedy}"
+            )
+        path = meant[0].path
+        if path in found:
+            raise InputError(
+                f"expected one row for {path}, got lines {found[path].line} and {row.line}; "
+                "remove one"
+            )
+        found[path] = row
+    return found
+
+
+def _meant(
+    video: str,
+    table: Path,
+    places: Mapping[str, list[Input]],
+    names: Mapping[str, list[Input]],
+) -> list[Input]:
+    """The inputs that a row may mean: the file itself, else those whose path ends so."""
+    if exact := places.get(place_of(table.parent / video)):
+        return exact
+    end = PurePath(_plain(video.replace("\\", "/"))).parts
+    return [item for item in names.get(end[-1], ()) if _ends(item.path, end)] if end else []
+
+
+def _plain(name: str) -> str:
+    """An accent as one sign, which some systems write as two."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _ends(path: Path, end: tuple[str, ...]) -> bool:
+    there = Path(_plain(str(path.absolute()))).parts[-len(end) :]
+    return there == end or (*there[:-1], Path(there[-1]).stem) == end

@@ -100,18 +100,16 @@ def _expanded(
     given: Sequence[str], table: Path | None
 ) -> tuple[list[Input], dict[Path, Assignment]]:
     """The inputs, and the row of each that the table has one of."""
-    from micromimic.analysis.inputs import NameClashError, expand_inputs
+    from micromimic.analysis.inputs import NameClashError, assign, expand_inputs
+    from micromimic.datasets.assignments import read_assignments
 
     if table is None and not given:
         raise typer.BadParameter("expected an INPUT or --table, got neither")
     try:
         if table is None:
             return expand_inputs(given), {}
-        from micromimic.analysis.assignments import assign, videos_of
-        from micromimic.datasets.assignments import read_assignments
-
         rows = read_assignments(table)
-        inputs = expand_inputs(given or videos_of(rows, table))
+        inputs = expand_inputs(given or [table.parent / row.video for row in rows])
         return inputs, assign(rows, inputs, table)
     except NameClashError as error:
         raise typer.BadParameter(str(error)) from None
@@ -259,17 +257,12 @@ def _write_tables(inputs: Sequence[Input], job: Job, problems: Mapping[str, str]
         if problem := problems.get(item.name, ""):
             rows.append(Row(about, item.name, None, problem))
             continue
-        for folder, _ in job.results_of(item):
-            name = folder.relative_to(job.out).as_posix()
-            rows.append(Row(about, name, folder))
+        folders = (folder for folder, _ in job.results_of(item))
+        rows += [Row(about, f.relative_to(job.out).as_posix(), f) for f in folders]
     job.out.mkdir(parents=True, exist_ok=True)
     summary, events = tables(rows)
     write_whole(job.out / SUMMARY, summary)
     write_whole(job.out / ALL_EVENTS, events)
-
-
-def _content(folder: Path) -> dict[str, Any]:
-    return dict(json.loads((folder / "events.json").read_text(encoding="utf-8")))
 
 
 def _in_turn(inputs: Sequence[Input], job: Job, workers: Workers) -> Iterator[Outcome]:
@@ -340,12 +333,9 @@ def _is_whole(item: Input, job: Job, folder: Path, person: int | None) -> bool:
         made = min((folder / name).stat().st_mtime_ns for name in wanted)
         parts = item.path.iterdir() if item.path.is_dir() else ()
         changed = max(path.stat().st_mtime_ns for path in (item.path, *parts))
-        content = _content(folder)
-        path, settings, model = (
-            content["source"]["path"],
-            content["settings"],
-            ModelInfo.from_dict(content["model"]),
-        )
+        content = json.loads((folder / "events.json").read_text(encoding="utf-8"))
+        path, settings = content["source"]["path"], content["settings"]
+        model = ModelInfo.from_dict(content["model"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
     same = Path(path).resolve() == Path(printable(str(item.path.resolve())))
@@ -381,36 +371,21 @@ def analyse_one(item: Input, job: Job, progress: Progress | None) -> Outcome:
             write_whole(folder / PEOPLE, json.dumps({"people": len(briefs)}))
         if job.inject:
             summaries.append(_inject(item, job, folder, progress))
-        seconds = time.monotonic() - began
-        return Outcome(item.name, "\n".join(summaries), "\n".join(briefs), seconds=seconds)
+        outcome = Outcome(item.name, "\n".join(summaries), "\n".join(briefs))
     except Exception as error:  # noqa: BLE001 - one input's failure must not end the others
-        return Outcome(
-            item.name,
-            error=describe(error),
-            trace=trace_of(error),
-            seconds=time.monotonic() - began,
-        )
+        outcome = Outcome(item.name, error=describe(error), trace=trace_of(error))
+    return replace(outcome, seconds=time.monotonic() - began)
 
 
 def _analyses(item: Input, job: Job, progress: Progress | None) -> Iterable[Analysis]:
     """The one analysis of an input, or one of each person in it."""
     from micromimic.analysis.analyze import analyze as analyze_input, analyze_people
 
-    config = job.config()
+    how: dict[str, Any] = {"fps": job.fps, "track": job.track, "progress": progress}
+    how["config"] = job.config()
     if job.person == ALL:
-        return analyze_people(
-            item.path, fps=job.fps, config=config, progress=progress, track=job.track
-        )
-    return [
-        analyze_input(
-            item.path,
-            fps=job.fps,
-            config=config,
-            progress=progress,
-            track=job.track,
-            person=job.number,
-        )
-    ]
+        return analyze_people(item.path, **how)
+    return [analyze_input(item.path, person=job.number, **how)]
 
 
 def _inject(item: Input, job: Job, folder: Path, progress: Progress | None) -> str:
