@@ -8,6 +8,7 @@ annotations in two (``Time_Subdivision``), as our own phases do: that is where t
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
@@ -217,35 +218,31 @@ def _check_references(root: Element, path: Path) -> None:
 
 def _read(tier: Element, seconds: Mapping[str, float]) -> Iterator[Annotation]:
     name = tier.get("TIER_ID", "")
-    for onset, offset, text in _spans(tier, seconds):
-        yield Annotation(name, text, onset, offset, where=f"tier {name} at {onset:g} s")
-
-
-def _spans(tier: Element, seconds: Mapping[str, float]) -> Iterator[tuple[float, float, str]]:
     for item in tier.iterfind("ANNOTATION/ALIGNABLE_ANNOTATION"):
         onset, offset = (seconds.get(item.get(f"TIME_SLOT_REF{k}", "")) for k in (1, 2))
         text = " ".join((item.findtext("ANNOTATION_VALUE") or "").split())
         if onset is None or offset is None or offset < onset:
             raise InputError(
-                f"expected an annotation with begin and end in tier {tier.get('TIER_ID')}, got "
+                f"expected an annotation with begin and end in tier {name}, got "
                 f"{item.get('ANNOTATION_ID')} without; mend it in ELAN"
             )
-        yield onset, offset, text
+        yield Annotation(name, text, onset, offset, where=f"tier {name} at {onset:g} s")
 
 
 def _apexes(tier: Element, seconds: Mapping[str, float]) -> dict[tuple[float, float], float]:
     """Where a tier divides what, by begin and end; nothing where it is no such tier."""
     try:
-        spans = list(_spans(tier, seconds))
+        spans = deque(_read(tier, seconds))
     except InputError:  # slots without a time: nothing was divided by hand
         return {}
     found = {}
     while spans:
-        (onset, apex, text), *spans = spans
-        if spans and spans[0][0] == apex:
-            found[onset, spans.pop(0)[1]] = apex
-        elif text in ("onset-apex", "apex-offset"):
-            found[onset, apex] = apex if text == "onset-apex" else onset
+        one = spans.popleft()
+        if spans and spans[0].onset_s == one.offset_s:
+            found[one.onset_s, spans.popleft().offset_s] = one.offset_s
+        elif one.label in ("onset-apex", "apex-offset"):
+            apex = one.offset_s if one.label == "onset-apex" else one.onset_s
+            found[one.onset_s, one.offset_s] = apex
         else:
             return {}
     return found

@@ -10,10 +10,10 @@ and then all of it or nothing.
 from __future__ import annotations
 
 import shutil
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from operator import attrgetter
@@ -131,39 +131,33 @@ def _check_room(store: Store, project: Project, coming: Iterable[Recording]) -> 
         )
 
 
-@dataclass
 class _Plan:
     """What becomes of each row; looked at first, written afterwards."""
 
-    transaction: Transaction
-    project: Project
-    resolutions: Mapping[str, str]
-    conflicts: list[Conflict] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    added: Counter[str] = field(default_factory=Counter)
-    coming: list[tuple[Recording, Recording]] = field(default_factory=list)
-    """New recordings, each with the row of the file that it is made of."""
-    writes: list[Callable[[], object]] = field(default_factory=list)
-    """In their order; then what changes sessions, whose consent says what may move and wait."""
-    session_changes: list[Callable[[], object]] = field(default_factory=list)
-    settings: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self, transaction: Transaction, project: Project, resolutions: Mapping[str, str]
+    ) -> None:
+        self.transaction, self.project, self.resolutions = transaction, project, resolutions
+        self.conflicts: list[Conflict] = []
+        self.notes: list[str] = []
+        self.added: Counter[str] = Counter()
+        # new recordings, each with the row of the file that it is made of
+        self.coming: list[tuple[Recording, Recording]] = []
+        # in their order; then what changes sessions, whose consent says what may move and wait
+        self.writes: list[Callable[[], object]] = []
+        self.session_changes: list[Callable[[], object]] = []
+        self.settings: dict[str, Any] = {}
         self._newcomers: list[str] = []
-        self._subjects: dict[str, str] = {}
-        self._sessions: dict[str, str] = {}
-        self._listed = recordings.list_recordings(self.transaction, limit=None)
-        self._people = {person.id: person for person in people.list_subjects(self.transaction)}
-        self._sittings = people.list_sessions(self.transaction)
-        self._markers: dict[str, list[Marker]] = {}
-        for marker in self.project.markers:
-            self._markers.setdefault(marker.recording_id, []).append(marker)
+        self._listed = recordings.list_recordings(transaction, limit=None)
+        self._people = {person.id: person for person in people.list_subjects(transaction)}
+        self._sittings = people.list_sessions(transaction)
+        self._markers: dict[str, list[Marker]] = defaultdict(list)
+        for marker in project.markers:
+            self._markers[marker.recording_id].append(marker)
         self._study()
-        for subject in self.project.subjects:
-            self._subjects[subject.id] = self._subject(subject)
-        for session in self.project.sessions:
-            self._sessions[session.id] = self._session(session)
-        for recording in self.project.recordings:
+        self._subjects = {subject.id: self._subject(subject) for subject in project.subjects}
+        self._sessions = {session.id: self._session(session) for session in project.sessions}
+        for recording in project.recordings:
             self._recording(recording)
         if self._newcomers and self._listed:
             self.notes.append(
@@ -200,8 +194,6 @@ class _Plan:
         scheme = self.settings.pop("scheme", get_study(self.transaction).scheme)
         if self.added["decisions"] or self.settings or scheme is not None:
             change_study(self.transaction, scheme=scheme, **self.settings)
-
-    # --- rows -----------------------------------------------------------------------------------
 
     def _add(self, *rows: Base) -> None:
         for row in rows:
@@ -392,7 +384,7 @@ class _Plan:
     def _join_markers(self, recording_id: str, theirs: Recording) -> None:
         there = select(Marker).where(Marker.recording_id == recording_id)
         known = set(map(_marked, self.transaction.scalars(there)))
-        coming = [m for m in self._markers.get(theirs.id, ()) if _marked(m) not in known]
+        coming = [m for m in self._markers[theirs.id] if _marked(m) not in known]
         self._add(*(_copy(marker, id=new_id(), recording_id=recording_id) for marker in coming))
 
     def _write_answer(self, recording_id: str, source_id: str) -> None:
