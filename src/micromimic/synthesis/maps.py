@@ -25,15 +25,7 @@ from micromimic.synthesis.anny_units import Faces, load_anny_units
 from micromimic.synthesis.map_nuisances import Dice, MapConfig
 from micromimic.synthesis.recipes import sample_recipe
 
-__all__ = [
-    "DrawnMaps",
-    "Faces",
-    "MapConfig",
-    "draw_maps",
-    "draw_movement",
-    "generate_maps",
-    "maps_of_units",
-]
+__all__ = ["DrawnMaps", "Faces", "MapConfig", "draw_maps", "generate_maps", "maps_of_units"]
 
 Array = NDArray[np.float32]
 

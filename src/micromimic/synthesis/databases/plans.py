@@ -20,16 +20,8 @@ from micromimic.face.units import UNIT_NAMES
 from micromimic.synthesis.actors.people import FaceKind, make_actor
 from micromimic.synthesis.actors.photo import PhotoActor
 from micromimic.synthesis.actors.portrait import Portrait
-from micromimic.synthesis.databases.designs import (
-    ALL,
-    COMPOSITE,
-    LONG,
-    Design,
-    LongDesign,
-    Part,
-    emotion_word,
-    folder_of,
-)
+from micromimic.synthesis.databases import designs
+from micromimic.synthesis.databases.designs import Design, LongDesign, Part
 from micromimic.synthesis.recipes import Recipe, sample_recipe
 from micromimic.synthesis.schedule import (
     FACE_WIDTH,
@@ -81,12 +73,12 @@ class DatabaseClip:
 
     def file(self, frame: int) -> str:
         """A picture's name."""
-        file = ALL[self.dataset].file
+        file = designs.ALL[self.dataset].file
         return file.format(subject=self.subject, clip=self.clip, frame=frame)
 
     def plan(self) -> ClipPlan:
         """What moves and when; the clip's pictures are its first ``frames`` frames."""
-        design = ALL[self.dataset]
+        design = designs.ALL[self.dataset]
         recipe, peak = _movement(design, self.label, self.seed)
         ends = (self.onset, self.apex, self.offset)
         onset, apex, offset = ((frame - self.first) / self.fps for frame in ends)
@@ -99,7 +91,7 @@ class DatabaseClip:
         return ClipPlan(config, self.seed, (movement,), blinks, ())
 
     def actor(self) -> PhotoActor:
-        return make_actor(self.faces, self.identity, ALL[self.dataset].portrait)
+        return make_actor(self.faces, self.identity, designs.ALL[self.dataset].portrait)
 
 
 @dataclass(frozen=True)
@@ -135,11 +127,11 @@ class DatabaseVideo:
     first: int = 1  # number of the first picture
 
     def file(self, frame: int) -> str:
-        return LONG[self.dataset].file.format(video=self.video, frame=frame)
+        return designs.LONG[self.dataset].file.format(video=self.video, frame=frame)
 
     @property
     def portrait(self) -> Portrait:
-        return Portrait(colour=LONG[self.dataset].colour)
+        return Portrait(colour=designs.LONG[self.dataset].colour)
 
     def plan(self) -> ClipPlan:
         rng = np.random.default_rng([self.seed, 0])
@@ -161,7 +153,7 @@ def plan_databases(
     seed: int = 0,
     full: bool = False,
     faces: FaceKind = "warped",
-    names: Collection[str] = COMPOSITE,
+    names: Collection[str] = designs.COMPOSITE,
 ) -> tuple[DatabaseClip, ...]:
     """Draw all clips of the databases.
 
@@ -169,7 +161,7 @@ def plan_databases(
     appear only where there are fewer clips; the rest are dealt unevenly, as in the real ones.
     """
     clips: list[DatabaseClip] = []
-    for number, design in enumerate(ALL.values()):
+    for number, design in enumerate(designs.ALL.values()):
         if design.name not in names:
             continue
         rng = np.random.default_rng([seed, number])
@@ -208,9 +200,9 @@ def _clip(
         dataset=design.name,
         subject=part.subject,
         clip=design.place.format(clip=name, onset=onset),
-        folder=folder_of(design.name, part, name),
+        folder=designs.folder_of(design.name, part, name),
         label=part.label,
-        emotion=part.word or emotion_word(design.name, recipe),
+        emotion=part.word or designs.emotion_word(design.name, recipe),
         action_units=recipe.action_units,
         first=start,
         onset=onset,
@@ -249,7 +241,7 @@ def plan_videos(
     count: int, seconds: float, *, seed: int, faces: FaceKind, names: Collection[str]
 ) -> tuple[DatabaseVideo, ...]:
     videos: list[DatabaseVideo] = []
-    for number, (name, design) in enumerate(LONG.items()):
+    for number, (name, design) in enumerate(designs.LONG.items()):
         if name not in names:
             continue
         rng = np.random.default_rng([seed, 100 + number])
@@ -275,7 +267,7 @@ def plan_videos(
 def _event(design: LongDesign, move: Movement) -> DatabaseEvent:
     onset, apex, offset = (round(t * design.fps) + 1 for t in (move.onset, move.apex, move.offset))
     label, units = move.recipe.label, move.recipe.action_units
-    word = emotion_word(design.words, move.recipe)
+    word = designs.emotion_word(design.words, move.recipe)
     return DatabaseEvent(move.kind, onset, apex, offset, label, word, units, round(move.peak_px, 3))
 
 

@@ -17,16 +17,9 @@ from numpy.typing import NDArray
 from micromimic.core.canonical import EYE_LEFT, INTEROCULAR
 from micromimic.face.units import MIDLINE
 from micromimic.synthesis.actors.base import Array, Mask, Picture, in_gray
+from micromimic.synthesis.actors.head import paint
 from micromimic.synthesis.actors.head.data import head_data
 from micromimic.synthesis.actors.head.mesh import HeadMesh, Part
-from micromimic.synthesis.actors.head.paint import (
-    MOUTH_INSIDE,
-    Canvas,
-    colours,
-    draw_lashes,
-    eye_colours,
-    occlusion,
-)
 from micromimic.synthesis.actors.head.person import Looks
 from micromimic.synthesis.actors.head.raster import look
 
@@ -74,7 +67,7 @@ def paint_atlas(
     picture[eye.top : eye.top + side, eye.left :] = _eye_patch(side, resolution, looks)
     shades = {
         Part.LIP: looks.skin * np.array([0.80, 0.58, 0.56]),
-        Part.MOUTH: MOUTH_INSIDE * 1.6,
+        Part.MOUTH: paint.MOUTH_INSIDE * 1.6,
         Part.TEETH: _TEETH,
         Part.TONGUE: _TONGUE,
         Part.LASH: 0.3 * looks.hair,
@@ -136,20 +129,20 @@ def _front(mesh: HeadMesh, looks: Looks, resolution: float, rng: np.random.Gener
     places = (base[:, :2] - (_LEFT, _TOP)) * resolution - 0.5
     skin = mesh.triangles[mesh.of(Part.SKIN, Part.LIP)]
     seen = look(places, base[:, 2] * resolution, skin, shape)
-    canvas = Canvas(seen, resolution, base, head_data().uv[mesh.numbers], rng)
-    colour, _ = colours(canvas, looks)
+    canvas = paint.Canvas(seen, resolution, base, head_data().uv[mesh.numbers], rng)
+    colour, _ = paint.colours(canvas, looks)
     picture = seen.picture(colour.astype(np.float32))
     there = seen.picture(np.ones(len(colour), np.float32)) > 0.5
     picture = _fill(picture, there)
     heights = seen.values(base[:, 2:] * resolution)[:, 0]
     depth = seen.picture(heights, float(heights.min()))
-    dark = occlusion(depth, resolution, 0.12, 0.2)
+    dark = paint.occlusion(depth, resolution, 0.12, 0.2)
     # a chin before a neck is no corner of the skin
     y = np.arange(shape[0], dtype=np.float32)[:, None] / resolution + _TOP
     fade = np.clip((_CHIN - y) / 2.0, 0.0, 1.0)
     picture *= np.where(there, 1.0 + (dark - 1.0) * fade, 1.0)[..., None].astype(np.float32)
     eye = _eye_openings(mesh, places, resolution, shape)
-    draw_lashes(picture, eye, resolution, looks)
+    paint.draw_lashes(picture, eye, resolution, looks)
     return np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.8), dtype=np.float32)
 
 
@@ -168,7 +161,7 @@ def _eye_patch(side: int, resolution: float, looks: Looks) -> Picture:
     axis = (np.arange(side) + 0.5 - _MARGIN) / resolution - _EYE
     x, y = np.meshgrid(MIDLINE + INTEROCULAR / 2 + axis, EYE_LEFT[1] + axis)
     base = np.column_stack([x.ravel(), y.ravel()])
-    return eye_colours(base, looks).reshape(side, side, 3).astype(np.float32)
+    return paint.eye_colours(base, looks).reshape(side, side, 3).astype(np.float32)
 
 
 def _fill(picture: Picture, there: Mask) -> Picture:

@@ -27,17 +27,10 @@ from micromimic.synthesis.actors.base import (
     cover,
     in_gray,
 )
+from micromimic.synthesis.actors.head import layers
 from micromimic.synthesis.actors.head.atlas import Atlas, paint_atlas
 from micromimic.synthesis.actors.head.data import head_data
 from micromimic.synthesis.actors.head.landmarks import head_landmarks
-from micromimic.synthesis.actors.head.layers import (
-    Background,
-    Layers,
-    Triples,
-    fine_window,
-    lay_over,
-    paste,
-)
 from micromimic.synthesis.actors.head.mesh import Part, Shape, make_shape
 from micromimic.synthesis.actors.head.paint import shade
 from micromimic.synthesis.actors.head.person import Lamp, Looks, draw_lamp, draw_person
@@ -131,9 +124,9 @@ class HeadScene(Scene):
         peaks = [self._scaled(move.recipe.weights, move.peak_px) for move in plan.movements]
         super().__init__(plan, np.array(middle), peaks)
         self._camera = Camera(head.unit_px, middle, distance)
-        self._background = Background(config, head.looks, head.unit_px, distance, head.seed)
+        self._background = layers.Background(config, head.looks, head.unit_px, distance, head.seed)
         self._whole = Window(0, 0, config.width, config.height)
-        self._layers = Layers(head.shape, head.atlas)
+        self._layers = layers.Layers(head.shape, head.atlas)
 
     def _scaled(self, weights: Picture, peak_px: float) -> Picture:
         """(n_units,) pixels, so that the skin's largest displacement is ``peak_px``."""
@@ -186,15 +179,15 @@ class HeadScene(Scene):
         points = Points(points.image[painted], points.depth[painted])
         values = self._values(vertices)
         out = self._background.picture(self.pose.matrix(time))
-        lay_over(out, *self._draw(points, values, self._layers.whole, self._whole))
+        layers.lay_over(out, *self._draw(points, values, self._layers.whole, self._whole))
         for part in self._layers.windows:
-            window = fine_window(points.image[part.vertices], self._whole, part.fine)
+            window = layers.fine_window(points.image[part.vertices], self._whole, part.fine)
             if window is None:
                 continue
             colour, seen = self._draw(points, values, part.triangles, window)
             if len(part.lashes):
                 self._draw_lashes(colour, points, part.lashes, window)
-            paste(out, colour, seen, window)
+            layers.paste(out, colour, seen, window)
         return out
 
     def _values(self, vertices: Array) -> Picture:
@@ -207,7 +200,7 @@ class HeadScene(Scene):
         return np.column_stack([atlas.places, light]).astype(np.float32)
 
     def _draw(
-        self, points: Points, values: Picture, triangles: Triples, window: Window
+        self, points: Points, values: Picture, triangles: layers.Triples, window: Window
     ) -> tuple[Picture, Mask]:
         found, seen = rasterise(points, triangles, values, window)
         x, y, light = cv2.split(found)
@@ -216,7 +209,7 @@ class HeadScene(Scene):
         return colour, seen
 
     def _draw_lashes(
-        self, colour: Picture, points: Points, triangles: Triples, window: Window
+        self, colour: Picture, points: Points, triangles: layers.Triples, window: Window
     ) -> None:
         """Darken what lies behind the lashes; in place."""
         values = np.repeat(self._layers.roots[:, None], 3, axis=1)

@@ -15,6 +15,7 @@ from micromimic.face.align import fit_affine
 from micromimic.face.units import MIDLINE
 from micromimic.synthesis.actors.base import ANCHORS, Array, Mask, Picture
 from micromimic.synthesis.actors.face import SUPERSAMPLING, Face
+from micromimic.synthesis.actors.head import paint
 from micromimic.synthesis.actors.head.data import (
     HeadData,
     Numbers,
@@ -23,15 +24,6 @@ from micromimic.synthesis.actors.head.data import (
     sample_mask,
 )
 from micromimic.synthesis.actors.head.mesh import LENGTHENED
-from micromimic.synthesis.actors.head.paint import (
-    Canvas,
-    colours,
-    draw_lashes,
-    eye_colours,
-    long_hair,
-    occlusion,
-    shade,
-)
 from micromimic.synthesis.actors.head.person import Looks, draw_person
 from micromimic.synthesis.actors.head.raster import look, turn_of
 from micromimic.synthesis.actors.portrait import (
@@ -63,7 +55,7 @@ def mesh_face(seed: int, portrait: Portrait) -> Face:
     skin = head.skin[(head.base[head.skin][..., 1] < 2 * UNITS).all(1)]  # above the chest
     triangles = np.concatenate([skin, *(head.groups[f"helper-{side}-eye"] for side in "rl")])
     seen = look(places, turned[:, 2] * pixels, triangles, size)
-    canvas = Canvas(seen, pixels, head.base, head.uv, rng)
+    canvas = paint.Canvas(seen, pixels, head.base, head.uv, rng)
     normals = seen.values(normals_of(turned, triangles))
     heights = seen.values(turned[:, 2:] * pixels)[:, 0]
     eye = seen.triangles >= len(skin)
@@ -71,7 +63,7 @@ def mesh_face(seed: int, portrait: Portrait) -> Face:
     wall = np.broadcast_to(looks.wall.astype(np.float32), picture[0].shape)
     if looks.long_hair:
         grid = source_grid(to_image, portrait).astype(np.float32)
-        hair, there = long_hair(grid, pixels, looks, rng)
+        hair, there = paint.long_hair(grid, pixels, looks, rng)
         wall = np.asarray(wall + (hair - wall) * there[..., None], dtype=np.float32)
     full = finish(_before(wall, *picture), to_image, rng, portrait)
     anchors = apply_affine(SOURCE_TO_IMAGE, _anchors(head, skin, canvas, eye, places))
@@ -79,23 +71,23 @@ def mesh_face(seed: int, portrait: Portrait) -> Face:
 
 
 def _paint(
-    canvas: Canvas, normals: Array, heights: Array, eye: Mask, looks: Looks
+    canvas: paint.Canvas, normals: Array, heights: Array, eye: Mask, looks: Looks
 ) -> tuple[Picture, Picture]:
     """(2H, 2W, 3) grey levels of the person, and (2H, 2W) 1 where the person is."""
     seen = canvas.seen
-    colour, hair = colours(canvas, looks)
+    colour, hair = paint.colours(canvas, looks)
     gloss = 20.0 * (1.0 - 0.6 * hair) + 8.0 * canvas.lips
     normals = normals / np.linalg.norm(normals, axis=1, keepdims=True)
-    factor, shine = shade(normals, looks.lamp, gloss)
+    factor, shine = paint.shade(normals, looks.lamp, gloss)
     lit = colour * (1.12 * factor)[:, None] + shine[:, None]
-    lit[eye] = eye_colours(canvas.base[eye], looks)
+    lit[eye] = paint.eye_colours(canvas.base[eye], looks)
     picture = seen.picture(lit.astype(np.float32))
     there = seen.picture(np.ones(len(lit), np.float32))
     depth = seen.picture(heights, float(heights.min()))
     opening = seen.picture(eye.astype(np.float32))
-    dark = occlusion(depth, canvas.pixels, 0.35, 0.4)
+    dark = paint.occlusion(depth, canvas.pixels, 0.35, 0.4)
     picture *= (dark + (1.0 - dark) * 0.7 * opening)[..., None]
-    draw_lashes(picture, opening, canvas.pixels, looks)
+    paint.draw_lashes(picture, opening, canvas.pixels, looks)
     return picture, there
 
 
@@ -107,7 +99,9 @@ def _before(wall: Picture, picture: Picture, there: Picture) -> Picture:
     return np.asarray(cv2.GaussianBlur(full, (0, 0), 0.8), dtype=np.float32)
 
 
-def _anchors(head: HeadData, skin: Numbers, canvas: Canvas, eye: Mask, places: Array) -> Array:
+def _anchors(
+    head: HeadData, skin: Numbers, canvas: paint.Canvas, eye: Mask, places: Array
+) -> Array:
     """(3, 2) centres of the eyes' openings and between the corners of the lips, source pixels."""
     at = np.column_stack([canvas.seen.columns, canvas.seen.rows]).astype(np.float64)
     out = canvas.base[:, 0] - MIDLINE
