@@ -7,8 +7,6 @@ checked against what is there and what is coming before anything is changed.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -18,7 +16,7 @@ from sqlalchemy import select
 from micromimic.core.errors import ConflictError, InputError, RefusedError
 from micromimic.datasets.assignments import COLUMNS, Assignment
 from micromimic.datasets.grid import folded
-from micromimic.datasets.table import text_cells
+from micromimic.datasets.table import table_text
 from micromimic.workstation.imports.annotations import file_name, grouped
 from micromimic.workstation.records import people, recordings
 from micromimic.workstation.records.database import Transaction, reading, writing
@@ -211,11 +209,11 @@ def _sittings(rows: Sequence[Assignment]) -> dict[tuple[str, str, str], Assignme
 @reading
 def assignment_table(transaction: Transaction) -> str:
     """The table of all recordings that belong to a session, as `read_assignments` reads it."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for recording in recordings.list_recordings(transaction, limit=None):
-        if (session := recording.session) is not None:
-            cells = (recording.name, session.subject_code, session.title, session.condition)
-            writer.writerow([*text_cells(cells), session.held_on.isoformat()])
-    return text.getvalue()
+    import pandas as pd  # noqa: PLC0415 - slow to load
+
+    rows = [
+        (found.name, found.subject_code, found.session_title, found.condition, found.held_on)
+        for found in recordings.list_recordings(transaction, limit=None)
+        if found.session is not None
+    ]
+    return table_text(pd.DataFrame(rows, columns=COLUMNS, dtype=object))
