@@ -17,7 +17,7 @@ from micromimic.analysis.live.messages import (
     Listeners,
     Settled,
 )
-from micromimic.analysis.second_pass import AnalyzeConfig, take_shots
+from micromimic.analysis.second_pass import AnalyzeConfig, second_pass
 from micromimic.core.canonical import UNITS, apply_affine, invert_affine
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.face.signals import FaceRow, SignalLog
@@ -190,17 +190,17 @@ def test_what_is_cut_from_the_ring_is_what_whole_frames_give(moving, view):
     places = [cut.place_of(number) for number in frames]
     assert cut.numbers[places].tolist() == list(frames)
     config = AnalyzeConfig()
-    (shot,) = take_shots(cut, signals, [Spotted(*places, 9.0)], config, view, lambda *_: None)
+    (shown,) = second_pass(cut, signals, [Spotted(*places, 9.0)], config, view)
     whole = replace(signals, times=np.arange(60) / FPS, segments=np.zeros(60, int), transform=poses)
     spotted = [Spotted(*frames, 9.0)]
-    (expected,) = take_shots(Whole(clip), whole, spotted, config, view, lambda *_: None)
+    (expected,) = second_pass(Whole(clip), whole, spotted, config, view)
     assert np.abs(expected.flow.uv).max() > 0.01
-    np.testing.assert_allclose(shot.flow.uv, expected.flow.uv, atol=3e-4)
-    np.testing.assert_array_equal(shot.onset_face, expected.onset_face)
-    np.testing.assert_array_equal(shot.apex_face, expected.apex_face)
-    assert shot.view.shape == expected.view.shape
+    np.testing.assert_allclose(shown.flow.uv, expected.flow.uv, atol=3e-4)
+    np.testing.assert_array_equal(shown.onset_face, expected.onset_face)
+    np.testing.assert_array_equal(shown.apex_face, expected.apex_face)
+    assert shown.view.shape == expected.view.shape
     np.testing.assert_allclose(
-        shot.view.astype(float),
+        shown.view.astype(float),
         expected.view,
         atol={"flow": 3e-4, "faces": 1.0, "volume": 2.0}[view],
     )

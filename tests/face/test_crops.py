@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from micromimic.analysis.analyze import AnalyzeConfig, track
-from micromimic.analysis.second_pass import take_shots
+from micromimic.analysis.second_pass import second_pass
 from micromimic.core.canonical import apply_affine
 from micromimic.datasets.manifest import Clip
 from micromimic.face.crops import face_crop, volume_frame
@@ -84,8 +84,8 @@ def test_analyze_sees_what_training_saw(tmp_path: Path) -> None:
     mine = prepare_clip(row, VIEWS, backend=backend)
     for view in VIEWS:
         wanted = AnalyzeConfig(flow=config.flow, average=config.average, evidence=False)
-        shot = next(take_shots(source, signals, [event], wanted, view, lambda *_: None))
-        seen, trained = np.asarray(shot.view, float), np.asarray(mine.view(view), float)
+        pictures = next(second_pass(source, signals, [event], wanted, view))
+        seen, trained = np.asarray(pictures.view, float), np.asarray(mine.view(view), float)
         if view == "flow":
             for a, b in zip(seen[:2], trained[:2], strict=True):
                 assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.9

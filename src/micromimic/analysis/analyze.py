@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from micromimic.analysis.held_back import strongest, with_pictures
 from micromimic.analysis.indicators import indicators
 from micromimic.analysis.quality import blockiness, grey_levels, input_warnings
-from micromimic.analysis.second_pass import AnalyzeConfig, Shot, take_shots
+from micromimic.analysis.second_pass import AnalyzeConfig, EventPictures, second_pass
 from micromimic.core.canonical import UNITS, apply_affine, scale_of
 from micromimic.core.errors import InputError, MicromimicError, NoFaceError
 from micromimic.core.memory import give_back
@@ -188,14 +188,14 @@ def analyze_frames(
     found = find(signals, dense, frames, config.spotting, frames.picture_share)
     found = replace(found, spotted=with_longer(found.spotted, signals, config.spotting))
     model, units = model or opened_model(), shipped_unit_model()
-    shots = take_shots(frames, signals, found.spotted.events, config, model.view, report)
-    events = tuple(
-        event_of(item, shot, signals, model, units)
-        for item, shot in zip(found.spotted.events, shots, strict=True)
-    )
+    spotted, events = found.spotted.events, []
+    again = second_pass(frames, signals, spotted, config, model.view)
+    for item, pictures in zip(spotted, again, strict=True):
+        events.append(event_of(item, pictures, signals, model, units))
+        report(len(events), len(spotted), "evidence")
     held = with_pictures(strongest(found.spotted, signals), frames, signals, config)
     return replace(
-        _assemble(frames, signals, found, events, model, appearance),
+        _assemble(frames, signals, found, tuple(events), model, appearance),
         held_back=held,
         settings={"false_alarms_per_minute": config.spotting.false_alarms},
     )
@@ -267,25 +267,29 @@ def _face_of(gray: NDArray[np.uint8], transform: NDArray[np.float64]) -> NDArray
 
 
 def event_of(
-    item: Spotted, shot: Shot, signals: FaceSignals, model: RecognitionModel, units: UnitModel
+    item: Spotted,
+    pictures: EventPictures,
+    signals: FaceSignals,
+    model: RecognitionModel,
+    units: UnitModel,
 ) -> MicroExpression:
-    """Name one movement. ``shot``: what the second pass kept of it; ``units``: tells the action
-    units that its flow looks like, whatever the model looks at."""
-    recognition = model.predict([shot.view])[0]
+    """Name one movement. ``units``: tells the action units that its flow looks like, whatever the
+    model looks at."""
+    recognition = model.predict([pictures.view])[0]
     segment = int(signals.segments[item.apex])
     cells = cell_boxes(signals.landmarks[segment])
     regions = (
         region_shares(np.asarray(recognition.votes), cells) if recognition.votes is not None else {}
     )
     proof = None
-    if shot.onset_face is not None and shot.apex_face is not None:
+    if pictures.onset_face is not None and pictures.apex_face is not None:
         proof = Evidence(
-            shot.onset_face,
-            shot.apex_face,
-            shot.pixels_per_unit,
-            shot.margin,
+            pictures.onset_face,
+            pictures.apex_face,
+            pictures.pixels_per_unit,
+            pictures.margin,
             cells,
-            shot.flow,
+            pictures.flow,
             recognition.votes,
         )
     amplitude, seen = None, item.dense
@@ -303,7 +307,7 @@ def event_of(
         strength=item.score,
         regions=regions,
         evidence=proof,
-        action_units=units.evidence(shot.flow.channels()[None])[0],
+        action_units=units.evidence(pictures.flow.channels()[None])[0],
         amplitude=amplitude,
         false_alarms_per_hour=None if seen is None else 60 * seen.false_alarms,
         kind=item.kind,

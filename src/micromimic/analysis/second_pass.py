@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.core.canonical import follow, scale_of
-from micromimic.core.progress import Progress
 from micromimic.core.types import FlowMap
 from micromimic.face.align import face_canvas
 from micromimic.face.crops import FaceFollower, face_crop, volume_frame
@@ -61,7 +60,7 @@ class AnalyzeConfig:
 
 
 @dataclass(frozen=True)
-class Shot:
+class EventPictures:
     """What the second pass keeps of one event."""
 
     flow: FlowMap  # onset to apex
@@ -72,20 +71,16 @@ class Shot:
     margin: float
 
 
-def take_shots(
+def second_pass(
     frames: Frames,
     signals: FaceSignals,
     events: Sequence[Spotted],
     config: AnalyzeConfig,
     view: View,
-    progress: Progress,
-) -> Iterator[Shot]:
-    """Read the frames around each event again; a shot an event, in order."""
+) -> Iterator[EventPictures]:
+    """Read the frames around each event again, in order."""
     rate = frame_rate(signals.times)
-    looks = [_Look(item, signals, rate, config, view) for item in events]
-    for number, shot in enumerate(look_at(frames, looks), 1):
-        yield shot
-        progress(number, len(events), "evidence")
+    return look_at(frames, [_Look(item, signals, rate, config, view) for item in events])
 
 
 class _Volume:
@@ -152,7 +147,7 @@ class _Look:
             if config.evidence:
                 self._faces[row] = face_canvas(colour, own, self._resolution, config.crop_margin)
 
-    def end(self) -> Shot:
+    def end(self) -> EventPictures:
         canvases, faces = self._canvases, self._faces
         self._canvases, self._faces = {}, {}
         flow = flow_of_faces(
@@ -167,4 +162,6 @@ class _Look:
             looked_at = np.stack(self._volume.frames)
             self._volume.frames.clear()
         onset, apex = (faces.get(row) for row in self._ends)
-        return Shot(flow, looked_at, onset, apex, self._resolution, self._config.crop_margin)
+        return EventPictures(
+            flow, looked_at, onset, apex, self._resolution, self._config.crop_margin
+        )

@@ -44,7 +44,7 @@ LARGEST: Final = "largest"
 ALL: Final = "all"
 PEOPLE: Final = "people.json"
 """Beside the folders of everybody in a video: how many they are."""
-_FEW: Final = 3  # inputs, up to which each is told in full
+_FEW: Final = 3  # inputs, up to which each is described in full
 
 
 def analyze(
@@ -185,7 +185,7 @@ class Outcome:
 def run(inputs: Sequence[Input], job: Job, workers: Workers, *, again: bool = False) -> int:
     """Analyse all inputs, say results as they come, and return the exit code.
 
-    What cannot be read is told before the first analysis; unless ``again`` those are left alone
+    What cannot be read is named before the first analysis; unless ``again`` those are left alone
     whose results are whole.
     """
     out = job.out
@@ -194,11 +194,11 @@ def run(inputs: Sequence[Input], job: Job, workers: Workers, *, again: bool = Fa
     if job.model is not None:
         from micromimic.models.onnx import opened_model
 
-        opened_model(job.model)  # an unusable file is told once, before any video is read
+        opened_model(job.model)  # an unusable file is refused once, before any video is read
     if job.inject:
         from micromimic.analysis.sensitivity.run import SensitivityConfig
 
-        SensitivityConfig(sizes=job.inject)  # sizes that make no sense are told before, too
+        SensitivityConfig(sizes=job.inject)  # so are sizes that make no sense
     problems = {item.name: describe(item.problem) for item in inputs if item.problem is not None}
     for name, problem in problems.items():
         complain(f"{name}: {problem}")

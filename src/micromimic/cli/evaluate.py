@@ -211,7 +211,7 @@ def _recognize(
     from micromimic.evaluation.run import model_of
     from micromimic.models.registry import Chosen
 
-    # an unknown name, a plug-in that fails, a wrong manifest: told before hours of work
+    # an unknown name, a plug-in that fails, a wrong manifest: refused before hours of work
     applied = config.protocol == "apply"
     known = [Chosen(text, None) for text in models] if applied else chosen_models(models)
     chosen = read_clips(manifest, labels)[1]

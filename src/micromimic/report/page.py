@@ -82,7 +82,7 @@ def report_html(analysis: Analysis) -> str:
         style=style(Markup(viewer_style())),
         warnings=analysis.warnings,
         advice=advice(content),
-        sentences=summary(content)[:2],  # the third is told by region below
+        sentences=summary(content)[:2],  # the third is given by region below
         open_units=OPEN_UNITS,
         small_px=OPEN_UNITS * scale if np.isfinite(scale) else None,
         analysis=analysis,

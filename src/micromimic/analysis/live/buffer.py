@@ -46,7 +46,7 @@ class Meter:
         return self._clock() - arrival.arrived
 
     def finish(self, arrival: Arrival) -> None:
-        """A frame was tracked, its point of the curve told."""
+        """A frame was tracked, its point of the curve sent."""
         with self._lock:
             self.processed += 1
             self._processed.append(arrival.frame.time)
@@ -195,8 +195,8 @@ class FrameBuffer:
         before = self._thinning.every
         every = self._thinning.step(now, waiting)
         if every > before:  # what came too densely is what the backlog is: every second one goes
-            turns = itertools.cycle((True, False))
-            self.dropped += self._box.sift(lambda item: next(turns) or isinstance(item, Gap))
+            kept = itertools.cycle((True, False))
+            self.dropped += self._box.sift(lambda item: next(kept) or isinstance(item, Gap))
         full = len(self._box) * arrival.frame.gray.nbytes >= MOST_BYTES
         return full or waiting > self._seconds or arrival.frame.index % every != 0
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from micromimic.analysis.analyze import event_of
 from micromimic.analysis.live.messages import CurvePoint, FaceShape, LiveEvent, LiveMessage, Settled
-from micromimic.analysis.second_pass import AnalyzeConfig, take_shots
+from micromimic.analysis.second_pass import AnalyzeConfig, second_pass
 from micromimic.core.canonical import MARGIN, UNITS, compose
 from micromimic.face.cells import cell_boxes
 from micromimic.face.signals import FaceRow, FaceSignals, signals_of
@@ -177,8 +177,8 @@ class Namer:
         places = [job.cut.place_of(number) for number in seen.frames]
         spotted = Spotted(places[0], places[1], places[2], seen.score, seen.dense)
         view = self._model.view
-        shots = take_shots(job.cut, signals, [spotted], self._config, view, lambda *_: None)
-        event = event_of(spotted, next(iter(shots)), signals, self._model, self._units)
+        [pictures] = second_pass(job.cut, signals, [spotted], self._config, view)
+        event = event_of(spotted, pictures, signals, self._model, self._units)
         onset, apex, offset = seen.frames
         event = replace(event, interval=seen.interval, onset_frame=onset)
         event = replace(event, apex_frame=apex, offset_frame=offset)

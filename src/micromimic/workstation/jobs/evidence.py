@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from micromimic.analysis.analyze import AnalyzeConfig, event_of
-from micromimic.analysis.second_pass import take_shots
+from micromimic.analysis.second_pass import second_pass
 from micromimic.core.errors import InputError
 from micromimic.core.files import write_whole
 from micromimic.core.results import event_to_dict
@@ -58,8 +58,8 @@ def write_evidence(
     model, units = opened_model(config.model), shipped_unit_model()
     with open_source(video, fps, threads=decoder_threads) as frames:
         use_index(frames, results)
-        [shot] = take_shots(frames, signals, [item], config, model.view, lambda *_: None)
-        event, track = event_of(item, shot, signals, model, units), signals.track()
+        [pictures] = second_pass(frames, signals, [item], config, model.view)
+        event, track = event_of(item, pictures, signals, model, units), signals.track()
         rate = float(review["fps"])
         write_clips(frames, event, track, rate, folder / "0")
     content = tidy(event_document(0, event, track, rate))
