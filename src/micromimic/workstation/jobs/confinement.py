@@ -107,11 +107,11 @@ def _prctl(option: int, value: int) -> None:
         raise OSError(ctypes.get_errno(), "prctl")
 
 
-def end_with_server(parent: int, pipe: int = 0) -> None:
+def end_with_server(parent: int) -> None:
     """Never outlive the server, whose process id is ``parent``.
 
     The kernel kills this process with the server's thread (Linux); everywhere a thread waits for
-    the end of the ``pipe``, a file descriptor that the server holds open.
+    the end of stdin, which the server holds open.
     """
     try:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -120,12 +120,12 @@ def end_with_server(parent: int, pipe: int = 0) -> None:
     else:
         if os.getppid() != parent:  # it died before the kernel was asked
             os._exit(ORPHANED)
-    threading.Thread(target=_exit_at_end_of, args=(pipe,), name="server", daemon=True).start()
+    threading.Thread(target=_exit_at_end_of_input, name="server", daemon=True).start()
 
 
-def _exit_at_end_of(pipe: int) -> None:
+def _exit_at_end_of_input() -> None:
     try:
-        while os.read(pipe, 4096):
+        while os.read(0, 4096):
             pass
     finally:
         os._exit(ORPHANED)

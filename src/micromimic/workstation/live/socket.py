@@ -106,7 +106,7 @@ class LiveStop(BaseModel):
     type: Literal["stop"]
 
 
-_SAID: Final[TypeAdapter[LiveMarker | LiveStop]] = TypeAdapter(LiveMarker | LiveStop)
+_TEXT: Final[TypeAdapter[LiveMarker | LiveStop]] = TypeAdapter(LiveMarker | LiveStop)
 
 
 class Refused(Exception):  # noqa: N818 - the end of a conversation, not a fault of ours
@@ -309,9 +309,11 @@ class _Conversation:
             message = await _receive(self._socket, asyncio.timeout(silence), wanted)
             data = message.get("bytes")
             if data is None:
-                if self._is_stop(message.get("text")):
+                text = _read_text(message.get("text"))
+                if isinstance(text, LiveStop):
                     self._source.end()
                     return
+                self._mark(text)
                 continue
             if len(data) != size:
                 raise Refused(
@@ -328,24 +330,14 @@ class _Conversation:
             if self._recorder is not None:
                 self._recorder.put(picture, time)
 
-    def _is_stop(self, text: str | None) -> bool:
-        """Whether that is all; else it is a marker, which is noted."""
-        try:
-            said = _SAID.validate_json(text or "")
-        except ValidationError:
-            raise Refused(
-                NOT_UNDERSTOOD, 'expected a frame, a marker or {"type": "stop"}, got other text'
-            ) from None
-        if isinstance(said, LiveStop):
-            return True
-        marker = (said.label, said.time)
-        if said.type == "unmark" and marker in self._markers:
+    def _mark(self, given: LiveMarker) -> None:
+        marker = (given.label, given.time)
+        if given.type == "unmark" and marker in self._markers:
             self._markers.remove(marker)
-        elif said.type == "marker" and len(self._markers) == MOST_MARKERS:
+        elif given.type == "marker" and len(self._markers) == MOST_MARKERS:
             raise Refused(NOT_ALLOWED, f"expected at most {MOST_MARKERS} markers, got one more")
-        elif said.type == "marker":
+        elif given.type == "marker":
             self._markers.append(marker)
-        return False
 
     async def _write(self) -> None:
         session = await _uninterrupted(asyncio.to_thread(self._open_session))
@@ -376,6 +368,15 @@ async def _uninterrupted(work: Coroutine[Any, Any, T]) -> T:
     if cancelled:
         raise asyncio.CancelledError
     return task.result()
+
+
+def _read_text(text: str | None) -> LiveMarker | LiveStop:
+    try:
+        return _TEXT.validate_json(text or "")
+    except ValidationError:
+        raise Refused(
+            NOT_UNDERSTOOD, 'expected a frame, a marker or {"type": "stop"}, got other text'
+        ) from None
 
 
 def _error_message(line: str) -> str:
