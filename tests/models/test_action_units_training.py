@@ -19,7 +19,7 @@ from micromimic.synthesis.maps import MapConfig, draw_maps
 from weights.__main__ import main
 from weights.config import UnitConfig
 from weights.units_maps import SIDED, TOLD, UnitMaps, UnitTruth, truth_of, unit_maps
-from weights.units_network import build_units_onnx, said_of, train_units
+from weights.units_network import build_units_onnx, scores_of, train_units
 from weights.units_score import Asked, calibrate_units, joined, score_told, score_units
 
 TINY = UnitConfig(seed=3, maps=384, epochs=2)
@@ -137,7 +137,7 @@ def test_sets_that_are_joined_take_turns(few):
         said = UnitScores(zeros + number, np.zeros((4, len(SIDED), 3)), zeros)
         parts.append(Asked(said, few.truth.take(slice(4 * number, 4 * number + 4))))
     both = joined(parts)
-    assert both.said.presence[:, 0].tolist() == [0, 1, 2] * 4
+    assert both.scores.presence[:, 0].tolist() == [0, 1, 2] * 4
     for row in range(12):
         source = few.truth.presence[4 * (row % 3) + row // 3]
         assert (both.truth.presence[row] == source).all()
@@ -167,7 +167,7 @@ def test_the_file_says_what_the_network_says(few, network, tmp_path):
     path.write_bytes(build_units_onnx(network, details))
     model = load_unit_model(path)
     assert (model.info.name, model.calibration.units) == ("tiny", TOLD)
-    for one, other in zip(model.scores(few.maps), said_of(network, few.maps), strict=True):
+    for one, other in zip(model.scores(few.maps), scores_of(network, few.maps), strict=True):
         assert one == pytest.approx(other, abs=1e-4)
 
 
@@ -182,7 +182,7 @@ def test_the_command_writes_a_model_and_its_card(tmp_path, capsys):
                 "--maps",
                 "600",
                 "--validation",
-                "2000",
+                "600",
                 "--epochs",
                 "1",
                 "--without",

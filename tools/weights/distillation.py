@@ -68,8 +68,8 @@ def distil(
     """
     inputs = seen(maps)
     with torch.inference_mode():
-        said = [_said(teachers, piece) for piece in torch.split(inputs, 1000)]
-    wanted, seed = torch.cat(said).clone(), derive_seed(config.seed, len(teachers))
+        lengths = [_mean_lengths(teachers, piece) for piece in torch.split(inputs, 1000)]
+    wanted, seed = torch.cat(lengths).clone(), derive_seed(config.seed, len(teachers))
     return _fit(
         inputs, wanted, nn.functional.mse_loss, config, seed, config.lessons, progress, "lessons"
     )
@@ -160,7 +160,7 @@ def _fit(
     ).network
 
 
-def _said(teachers: Sequence[FlowCapsNet], inputs: Tensor) -> Tensor:
+def _mean_lengths(teachers: Sequence[FlowCapsNet], inputs: Tensor) -> Tensor:
     """(B, 3) lengths, averaged over teachers and over each map and its mirror image."""
     views = (inputs, mirrored(inputs))
     parts = [teacher.lengths_of(view) for teacher in teachers for view in views]

@@ -52,8 +52,8 @@ def train_flow(
     figures = []
     for name, maps, seed in (("plain", settings, _PLAIN), ("harder", settings.harder(), _HARD)):
         asked = even_maps(config.validation, seed + config.seed, maps)
-        said = mirrored_lengths(network, asked.maps)
-        figures.append(_figures(name, calibration, said, asked.targets))
+        found = mirrored_lengths(network, asked.maps)
+        figures.append(_figures(name, calibration, found, asked.targets))
     figures.append(_figures("harder, other faces", calibration, lengths[half:], targets[half:]))
     details = {
         "name": "flow-capsnet",

@@ -69,7 +69,7 @@ def _card(config: UnitConfig, calibration: UnitCalibration, sets: Mapping[str, A
     figures = {name: score_units(asked, calibration) for name, asked in sets.items()}
     rows = []
     for name, asked in sets.items():
-        f, p = figures[name], calibration.probabilities(asked.said.presence)
+        f, p = figures[name], calibration.probabilities(asked.scores.presence)
         bins = bins_of(p.ravel(), asked.truth.presence.ravel(), BINS, "width")
         rows.append(
             f"{name} | {len(p)} | {f.micro_f1:.3f} | {f.macro_f1:.3f} | {f.macro_auc:.3f} "

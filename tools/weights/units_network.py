@@ -97,7 +97,7 @@ def _mirrored(maps: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     )
 
 
-def said_of(network: UnitNet, maps: NDArray[np.float32]) -> UnitScores:
+def scores_of(network: UnitNet, maps: NDArray[np.float32]) -> UnitScores:
     """What the network says, averaged over each map and its mirror image, as at run time."""
     data = center(maps)
     parts = []

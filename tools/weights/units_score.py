@@ -21,7 +21,7 @@ from micromimic.models.action_units import NEVER, UnitCalibration, UnitScores
 from micromimic.synthesis.maps import Faces, MapConfig
 from weights.config import UnitConfig
 from weights.units_maps import SIDED, TOLD, UnitTruth, unit_maps, unit_training_maps
-from weights.units_network import UnitNet, said_of, train_units
+from weights.units_network import UnitNet, scores_of, train_units
 
 LOWEST: Final = 0.2
 HIGHEST: Final = 0.8
@@ -34,25 +34,25 @@ _OWN: Final = 800_000
 
 
 class Asked(NamedTuple):
-    """What a network said of maps, and what is in them."""
+    """A network's scores of maps, and what is in them."""
 
-    said: UnitScores
+    scores: UnitScores
     truth: UnitTruth
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.integer]) -> Asked:
         """These maps only."""
-        said = UnitScores(self.said.presence[rows], self.said.sides[rows], self.said.shares[rows])
-        return Asked(said, self.truth.take(rows))
+        scores = UnitScores(*(part[rows] for part in self.scores))
+        return Asked(scores, self.truth.take(rows))
 
 
 def joined(parts: Sequence[Asked]) -> Asked:
     """Several sets as one, their maps taking turns if they are of one length."""
-    said, truth = (
+    scores, truth = (
         [np.concatenate(column) for column in zip(*columns, strict=True)]
         for columns in zip(*parts, strict=True)
     )
     turns = np.concatenate([np.arange(len(part.truth.presence)) for part in parts])
-    return Asked(UnitScores(*said), UnitTruth(*truth)).take(np.argsort(turns, kind="stable"))
+    return Asked(UnitScores(*scores), UnitTruth(*truth)).take(np.argsort(turns, kind="stable"))
 
 
 def across_sources(config: UnitConfig, progress: Progress | None = None) -> tuple[Asked, Asked]:
@@ -87,7 +87,7 @@ def _ask(
     asked = {}
     for number, (name, maps) in enumerate((("plain", plain), ("harder", plain.harder()))):
         drawn = unit_maps(count, first + 2 * config.seed + number, maps)
-        asked[name] = Asked(said_of(network, drawn.maps), drawn.truth)
+        asked[name] = Asked(scores_of(network, drawn.maps), drawn.truth)
     return asked
 
 
@@ -122,7 +122,7 @@ def calibrate_units(asked: Asked) -> UnitCalibration:
     """
     slopes, offsets, thresholds = [], [], []
     for k in range(len(TOLD)):
-        logits, acts = asked.said.presence[:, k], asked.truth.presence[:, k]
+        logits, acts = asked.scores.presence[:, k], asked.truth.presence[:, k]
         if not acts.any():
             slopes.append(1.0)
             offsets.append(0.0)
@@ -142,9 +142,9 @@ def calibrate_units(asked: Asked) -> UnitCalibration:
 
 def score_units(asked: Asked, calibration: UnitCalibration) -> UnitFigures:
     """Scores of what is told with these thresholds."""
-    p = calibration.probabilities(asked.said.presence)
+    p = calibration.probabilities(asked.scores.presence)
     told = p >= np.array(calibration.threshold)
-    return score_told(asked.truth, told, asked.said.sides.argmax(2), p)
+    return score_told(asked.truth, told, asked.scores.sides.argmax(2), p)
 
 
 def score_told(
