@@ -1,13 +1,9 @@
-from .base import (
-    Database as Database,
-)
+from .base import Database as Database
 from .clip import (
     Clip as Clip,
     Event as Event,
 )
-from .databases import (
-    database as database,
-)
+from .databases import database as database
 from .events import (
     Video as Video,
     read_events as read_events,
@@ -28,6 +24,4 @@ from .read import (
     index as index,
     read_database as read_database,
 )
-from .schemes import (
-    scheme as scheme,
-)
+from .schemes import scheme as scheme

@@ -3,9 +3,7 @@ from .clips import (
     synth_clips as synth_clips,
     write_clip as write_clip,
 )
-from .databases.write import (
-    synth_databases as synth_databases,
-)
+from .databases.write import synth_databases as synth_databases
 from .maps import (
     MapConfig as MapConfig,
     generate_maps as generate_maps,

@@ -145,16 +145,12 @@ class Shape:
     def _clear_of_eyes(self, vertices: Array) -> Array:
         """Lids slide over the eyeball; a face unit alone would cut straight through it."""
         for eye, lid in zip(self.mesh.eyes, self.mesh.lids, strict=True):
-            ball = self.rest[eye]
-            centre = (ball.min(0) + ball.max(0)) / 2
-            radius = float(np.ptp(ball, axis=0).mean()) / 2
+            centre, radius = _ball(self.rest[eye])
             away = vertices[lid] - centre
             distance = np.linalg.norm(away, axis=1)
             inside = (distance < _CLEARANCE * radius) & (away[:, 2] > 0)
-            touched = lid[inside]
-            vertices[touched] = centre + away[inside] * (
-                _CLEARANCE * radius / distance[inside, None]
-            )
+            clear = _CLEARANCE * radius / distance[inside, None]
+            vertices[lid[inside]] = centre + away[inside] * clear
         return vertices
 
     def normals(self, vertices: Array) -> Array:
@@ -214,9 +210,14 @@ def _skin_parts(head: HeadData, skin: Numbers) -> NDArray[np.int8]:
     return parts
 
 
+def _ball(vertices: Array) -> tuple[Array, float]:
+    """Centre and radius of an eyeball."""
+    middle = (vertices.min(0) + vertices.max(0)) / 2
+    return middle, float(np.ptp(vertices, axis=0).mean()) / 2
+
+
 def _near(base: Array, eye: Numbers, skin: Numbers) -> Numbers:
-    ball = base[eye]
-    centre, radius = (ball.min(0) + ball.max(0)) / 2, np.ptp(ball, axis=0).mean() / 2
+    centre, radius = _ball(base[eye])
     far = np.linalg.norm(base[skin] - centre, axis=1)
     return np.asarray(skin[far < _REACH * radius])
 
