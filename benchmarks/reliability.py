@@ -22,7 +22,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,13 +70,20 @@ def half_of(data: FlowMapSet, half: str) -> FlowMapSet:
     )
 
 
+def predicted(data: FlowMapSet, p: Array) -> Predictions:
+    """Probabilities of the maps as a run's rows."""
+    pairs = zip(data.datasets.tolist(), data.subjects.tolist(), strict=True)
+    subjects = [who.removeprefix(f"{dataset}/") for dataset, who in pairs]
+    return Predictions.of(data.datasets, subjects, data.clips, data.labels, p, labels=THREE)
+
+
 def show(name: str, data: FlowMapSet, model: FlowModel) -> list[float]:
     """Print one line; its figures without the intervals."""
     p = model.probabilities(data.maps)
+    rows = predicted(data, p)
     width = calibration_error(reliability_bins(data.labels, p))
     mass = calibration_error(reliability_bins(data.labels, p, by="mass"))
-    error = calibration_interval(data.labels, p, data.subjects)
-    gain = gain_at(data.labels, p, data.subjects, COVERAGE)
+    error, gain = calibration_interval(rows), gain_at(rows)
     sure = lead_of(p) >= model.calibration.margin
     right = THREE.decode(p.argmax(1)) == data.labels
     held = float(right[sure].mean()) if sure.any() else float("nan")
@@ -141,10 +148,7 @@ def draw(data: FlowMapSet, model: FlowModel, out: Path) -> None:
     """Write the two figures."""
     from micromimic.evaluation.report.figures import coverage_figure, reliability_figure  # noqa: PLC0415
 
-    pairs = zip(data.datasets.tolist(), data.subjects.tolist(), strict=True)
-    subjects = [who.removeprefix(f"{dataset}/") for dataset, who in pairs]
-    p = model.probabilities(data.maps)
-    rows = Predictions.of(data.datasets, subjects, data.clips, data.labels, p, labels=THREE)
+    rows = predicted(data, model.probabilities(data.maps))
     for path in (*reliability_figure(rows, out / "reliability", title=model.info.name),
                  *coverage_figure(rows, out / "coverage", title=model.info.name)):  # fmt: skip
         print(path)
@@ -179,6 +183,11 @@ def _shifted(maps: NDArray[np.float32], dx: int, dy: int) -> NDArray[np.float32]
     return np.ascontiguousarray(wide[:, :, 2 + dy : 2 + dy + side, 2 + dx : 2 + dx + side])
 
 
+def areas(rows: Predictions, orders: Mapping[str, Array]) -> dict[str, float]:
+    """Area under the risk-coverage curve for each order."""
+    return {name: risk_area(rows, order) for name, order in orders.items()}
+
+
 def study(data: FlowMapSet, config: FlowConfig) -> None:
     """Print the area under the risk-coverage curve for each order."""
     import torch  # noqa: PLC0415 - needed here only
@@ -203,15 +212,13 @@ def study(data: FlowMapSet, config: FlowConfig) -> None:
         network = train_model(lessons_of(config, drawn=known), config)
         asked = even_maps(config.validation, 910_000, MapConfig(faces=unknown).harder())
         p, orders = orders_of(asker(network), asked.maps)
-        columns[f"{known}, asked {unknown}"] = {
-            name: risk_area(asked.labels, p, order) for name, order in orders.items()
-        }
+        clips = [str(k) for k in range(len(p))]
+        rows = Predictions.of(clips, clips, clips, asked.labels, p, labels=THREE)
+        columns[f"{known}, asked {unknown}"] = areas(rows, orders)
     seen = half_of(data, "development")
     shipped = read_flow_capsnet(SHIPPED, torch.from_numpy(center(seen.maps)))
     p, orders = orders_of(asker(shipped), seen.maps)
-    columns["real, development half"] = {
-        name: risk_area(seen.labels, p, order) for name, order in orders.items()
-    }
+    columns["real, development half"] = areas(predicted(seen, p), orders)
     print("\nArea under the risk-coverage curve, lower is better")
     print(f"{'order by':26s} " + "  ".join(f"{name:>22s}" for name in columns))
     for name in orders:

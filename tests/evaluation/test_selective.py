@@ -17,6 +17,7 @@ from micromimic.evaluation.metrics import (
     uar,
     uf1,
 )
+from micromimic.evaluation.predictions import Predictions
 from micromimic.evaluation.reliability import (
     SHARES,
     calibration_interval,
@@ -40,6 +41,14 @@ def drawn(n: int = 400, seed: int = 0, slope: float = 1.0) -> tuple[np.ndarray, 
     scores = rng.normal(0, 1.5, (n, 3))
     truth = [rng.choice(3, p=row) for row in softmax(scores)]
     return NAMES[truth], softmax(slope * scores)
+
+
+def run_of(truth, p, who=None, labels=THREE) -> Predictions:
+    """As a run of one subject, or of these."""
+    n = len(truth)
+    return Predictions.of(
+        ["smic"] * n, who or ["1"] * n, map(str, range(n)), truth, p, labels=labels
+    )
 
 
 def rows_of(n: int = 60, seed: int = 0, people: int = 6) -> list[Prediction]:
@@ -91,11 +100,11 @@ def test_an_overconfident_model_is_told_from_a_calibrated_one():
 
 def test_the_interval_holds_the_error_and_needs_two_subjects():
     truth, p = drawn(300, slope=2.0)
-    who = [f"smic/{k % 20}" for k in range(300)]
-    low, high = calibration_interval(truth, p, who, draws=200)
+    run = run_of(truth, p, [f"{k % 20}" for k in range(300)])
+    low, high = calibration_interval(run, draws=200)
     assert low < calibration_error(reliability_bins(truth, p)) < high
-    assert calibration_interval(truth, p, who, draws=200) == (low, high)
-    assert calibration_interval(truth, p, ["smic/1"] * 300, draws=10) is None
+    assert calibration_interval(run, draws=200) == (low, high)
+    assert calibration_interval(run_of(truth, p), draws=10) is None
 
 
 @pytest.mark.parametrize(
@@ -107,9 +116,8 @@ def test_the_interval_holds_the_error_and_needs_two_subjects():
     ],
 )
 def test_what_is_no_prediction_is_refused(truth, p, message):
-    for function in (reliability_bins, coverage_curve, risk_area):
-        with pytest.raises(ValueError, match=message):
-            function(truth, p, labels=THREE.names)
+    with pytest.raises(ValueError, match=message):
+        reliability_bins(truth, p, labels=THREE.names)
 
 
 def test_probabilities_of_any_classes_in_any_order():
@@ -119,13 +127,13 @@ def test_probabilities_of_any_classes_in_any_order():
     names = [THREE.names[k] for k in order]
     turned = p[:, order]
     assert reliability_bins(truth, p) == reliability_bins(truth, turned, labels=names)
-    assert risk_area(truth, p) == risk_area(truth, turned, labels=names)
+    assert risk_area(run_of(truth, p)) == risk_area(run_of(truth, turned, labels=names))
     rng = np.random.default_rng(0)
     five = [f"e{k}" for k in range(5)]
     p = rng.dirichlet([0.4] * 5, 4000)
     truth = [five[rng.choice(5, p=row)] for row in p]
     assert expected_calibration_error(truth, p, labels=five) < 0.03
-    (whole,) = coverage_curve(truth, p, (1.0,), labels=five)
+    (whole,) = coverage_curve(run_of(truth, p, labels=five), (1.0,))
     guess = [five[k] for k in p.argmax(1)]
     assert whole.uf1 == pytest.approx(uf1(truth, guess, five))
 
@@ -136,7 +144,7 @@ def test_no_bins_and_no_shares_are_refused():
         reliability_bins(truth, p, 0)
     for shares in ((), (0.0,), (1.2,)):
         with pytest.raises(ValueError, match="shares above 0"):
-            coverage_curve(truth, p, shares)
+            coverage_curve(run_of(truth, p), shares)
 
 
 # --- coverage ---
@@ -146,7 +154,7 @@ def test_the_curve_against_a_loop():
     truth, p = drawn(157)
     lead = lead_of(p)
     order = sorted(range(157), key=lambda k: -lead[k])
-    for point in coverage_curve(truth, p):
+    for point in coverage_curve(run_of(truth, p)):
         kept = order[: max(1, round(point.coverage * 157))]
         said = NAMES[p[kept].argmax(1)]
         assert point.n == len(kept)
@@ -162,34 +170,32 @@ def test_the_area_against_a_loop():
     order = sorted(range(83), key=lambda k: -lead_of(p)[k])
     wrong = [NAMES[p[k].argmax()] != truth[k] for k in order]
     risks = [sum(wrong[: k + 1]) / (k + 1) for k in range(83)]
-    assert risk_area(truth, p) == pytest.approx(np.mean(risks))
+    assert risk_area(run_of(truth, p)) == pytest.approx(np.mean(risks))
 
 
 def test_a_good_order_gains_and_a_bad_one_loses():
     truth, p = drawn(2000)
     right = (NAMES[p.argmax(1)] == truth).astype(float)
-    by_lead, perfect, worst = (
-        [point.accuracy for point in coverage_curve(truth, p, order=order)]
-        for order in (None, right, -right)
-    )
-    assert by_lead[0] == perfect[0] == worst[0]
-    assert all(a > b > c for a, b, c in list(zip(perfect, by_lead, worst, strict=True))[1:])
-    assert risk_area(truth, p, right) < risk_area(truth, p) < risk_area(truth, p, -right)
+    run = run_of(truth, p)
+    accuracy = [point.accuracy for point in coverage_curve(run)]
+    assert accuracy[-1] > accuracy[8] > accuracy[0] == pytest.approx(right.mean())
+    assert risk_area(run, right) < risk_area(run) < risk_area(run, -right)
 
 
 def test_the_gain_and_its_interval():
     truth, p = drawn(600)
-    who = [f"samm/{k % 30:02}" for k in range(600)]
-    found = gain_at(truth, p, who, 0.7, draws=300)
-    full, part = coverage_curve(truth, p, (1.0, 0.7))
+    who = [f"{k % 30:02}" for k in range(600)]
+    run = run_of(truth, p, who)
+    found = gain_at(run, 0.7, draws=300)
+    full, part = coverage_curve(run, (1.0, 0.7))
     assert (found.full, found.part) == (full.uf1, part.uf1)
     assert found.gain == part.uf1 - full.uf1 > 0
     assert found.ci95[0] < found.gain < found.ci95[1]
-    # an order that knows nothing gains nothing
-    noise = np.random.default_rng(3).random(600)
-    low, high = gain_at(truth, p, who, 0.7, order=noise, draws=300).ci95
+    # a lead that knows nothing gains nothing
+    rng = np.random.default_rng(3)
+    low, high = gain_at(run_of(rng.permutation(truth), p, who), 0.7, draws=300).ci95
     assert low < 0 < high
-    assert gain_at(truth, p, ["samm/1"] * 600, draws=10).ci95 is None
+    assert gain_at(run_of(truth, p), draws=10).ci95 is None
 
 
 def test_resamples_draw_whole_subjects_and_choose_anew():
@@ -199,7 +205,7 @@ def test_resamples_draw_whole_subjects_and_choose_anew():
     lost = np.array([[0.3, 0.4, 0.3], [0.4, 0.3, 0.3]] * 2)
     p = np.concatenate([sure, lost])
     who = ["a"] * 4 + ["b"] * 4
-    found = gain_at(truth, p, who, 0.5, draws=400)
+    found = gain_at(run_of(truth, p, who), 0.5, draws=400)
     # of three classes that are in the set two are there
     assert (found.full, found.part) == pytest.approx((1 / 3, 2 / 3))
     # both drawn: +1/3; only one of them drawn: nothing to gain

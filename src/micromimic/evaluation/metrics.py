@@ -133,9 +133,18 @@ def reliability_bins(
     >>> reliability_bins(["a", "b"], np.array([[0.75, 0.25], [0.25, 0.75]]))
     (Bin(low=0.7, high=0.8, n=2, confidence=0.75, accuracy=1.0),)
     """
-    truth, p = numbered(y_true, probabilities, labels)
+    p = np.asarray(probabilities, np.float64)
+    if not len(y_true):
+        raise ValueError(f"probabilities must be (n, k) for n labels above 0, got {p.shape} for 0")
+    names = tuple(labels_like(y_true) if labels is None else labels)
+    if p.shape != (len(y_true), len(names)):
+        raise ValueError(
+            f"probabilities must be ({len(y_true)}, {len(names)}) for {', '.join(names)}, "
+            f"got {p.shape}"
+        )
     if bins < 1:
         raise ValueError(f"expected at least 1 bin, got {bins}")
+    truth = class_numbers(checked_labels(y_true, y_true, names), y_true)
     return bins_of(p.max(1), p.argmax(1) == truth, bins, by)
 
 
@@ -174,22 +183,6 @@ def expected_calibration_error(
     0.2
     """
     return calibration_error(reliability_bins(y_true, probabilities, bins, labels=labels))
-
-
-def numbered(
-    y_true: Labels, probabilities: NDArray[np.floating], labels: Names = None
-) -> tuple[Rows, NDArray[np.float64]]:
-    """(n,) class numbers and (n, k) probabilities, which fit together."""
-    p = np.asarray(probabilities, np.float64)
-    if not len(y_true):
-        raise ValueError(f"probabilities must be (n, k) for n labels above 0, got {p.shape} for 0")
-    names = tuple(labels_like(y_true) if labels is None else labels)
-    if p.shape != (len(y_true), len(names)):
-        raise ValueError(
-            f"probabilities must be ({len(y_true)}, {len(names)}) for {', '.join(names)}, "
-            f"got {p.shape}"
-        )
-    return class_numbers(checked_labels(y_true, y_true, names), y_true), p
 
 
 def checked_labels(y_true: Labels, y_pred: Labels, labels: Names) -> tuple[str, ...]:

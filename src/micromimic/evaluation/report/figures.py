@@ -27,7 +27,7 @@ from micromimic.evaluation.metrics import (
     uf1,
 )
 from micromimic.evaluation.predictions import Predictions
-from micromimic.evaluation.reliability import COVERAGE, classes_gone, coverage_curve, gain_at
+from micromimic.evaluation.reliability import classes_gone, coverage_curve, gain_at
 from micromimic.evaluation.report.plotting import (
     BLUE,
     GREY,
@@ -188,11 +188,8 @@ def coverage_figure(rows: Predictions, out: Path, *, title: str | None = None) -
     A ring is where no clip of a class is left, which from there on counts 0 in UF1 and UAR.
     """
     run = rows.one_run()
-    truth, p, labels = run.truth, run.probabilities, run.labels
-    points = coverage_curve(truth, p, labels=labels)
-    gain = gain_at(truth, p, run.who, COVERAGE, labels=labels)
+    points, gain, gone = coverage_curve(run), gain_at(run), classes_gone(run)
     share = [point.coverage for point in points]
-    gone = classes_gone(truth, p, labels=labels.names)
     with drawing(5.4, 3.7) as figure:
         axes = figure.add_subplot()
         axes.axvline(gain.coverage, color=GREY, linewidth=0.8, linestyle=":")
@@ -215,7 +212,7 @@ def coverage_figure(rows: Predictions, out: Path, *, title: str | None = None) -
             axes.set_title(title, pad=24)
         small_print(
             figure,
-            f"{len(p)} clips. At {100 * gain.coverage:.0f} % coverage UF1 is {gain.part:.3f}, "
+            f"{len(run)} clips. At {100 * gain.coverage:.0f} % coverage UF1 is {gain.part:.3f}, "
             f"{with_sign(gain.gain, gain.ci95)} against all clips ({gain.full:.3f}).",
             "Sure: the first class leads the second by much. In brackets 95 % over subjects.",
             *_gone_lines(gone),
