@@ -16,10 +16,11 @@ const coarse = matchMedia("(pointer: coarse)").matches;
 /** @param {import("./types.d.ts").PackedSeries} curve */
 function series({ t, y, k }) {
   let time = 0;
-  return {
-    times: Float64Array.from(t, (step) => (time += step) / 1e4),
-    values: Float64Array.from(y, (value) => (value === null ? NaN : value / k)),
-  };
+  const times = Float64Array.from(t, (step) => {
+    time += step;
+    return time / 1e4;
+  });
+  return { times, values: Float64Array.from(y, (value) => (value === null ? NaN : value / k)) };
 }
 
 const places = new Map(data.classes.map((one) => [one.name, one.place]));
