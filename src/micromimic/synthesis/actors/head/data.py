@@ -7,7 +7,6 @@ Only that package's data is read, all of it under CC0 1.0: the MakeHuman base me
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -178,11 +177,8 @@ def _read_target(root: Path, name: str, count: int) -> Array:
 
 
 def _read_motion(path: Path, count: int) -> Array:
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8") as file:
-        rows = [line.split() for line in file if line.strip() and not line.startswith("#")]
+    table = np.loadtxt(path, ndmin=2)  # also of a .gz; rows of a vertex and its motion
     motion = np.zeros((count, 3))
-    table = np.array(rows, dtype=np.float64).reshape(-1, 4)
     motion[table[:, 0].astype(np.intp)] = table[:, 1:]
     return motion
 
