@@ -188,7 +188,11 @@ def assign(body: AssignmentsIn, here: Here) -> AssignmentList:
     finally:
         incoming.discard()
     return AssignmentList.model_validate(
-        {"rows": [{**vars(i.row), **vars(i), "date": i.row.held_on} for i in found]}
+        {
+            "rows": [
+                {**vars(i.row), **vars(i), "state": i.state, "date": i.row.held_on} for i in found
+            ]
+        }
     )
 
 
