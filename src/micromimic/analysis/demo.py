@@ -40,39 +40,29 @@ DEMO_SEED: Final = 18
 _CRF: Final = 15  # keeps the movement; the lossless clip would take 400 MB
 
 
-@dataclass(frozen=True)
-class DemoRow:
-    """One planted event, one found event, or both where they match."""
+Row = tuple[PlantedEvent | None, MicroExpression | None]
+"""A planted event and the found one that matches it; None for a false and for a missed one."""
 
-    planted: PlantedEvent | None  # None for a false event
-    found: MicroExpression | None  # None for a missed one
 
-    @property
-    def frames(self) -> tuple[int, int, int]:
-        """Onset, apex and offset, as planted, or as found where nothing was."""
-        shown = self.planted or self.found
-        assert shown is not None
-        return shown.onset_frame, shown.apex_frame, shown.offset_frame
+def _frames(event: PlantedEvent | MicroExpression | None) -> tuple[int, int, int]:
+    assert event is not None
+    return event.onset_frame, event.apex_frame, event.offset_frame
 
-    @property
-    def errors(self) -> tuple[int, ...]:
-        """Frames by which onset, apex and offset were found too late; empty unless both are."""
-        if self.planted is None or self.found is None:
-            return ()
-        found = (self.found.onset_frame, self.found.apex_frame, self.found.offset_frame)
-        return tuple(seen - true for seen, true in zip(found, self.frames, strict=True))
 
-    def cells(self) -> list[str]:
-        planted, found = "-", "missed"
-        if self.planted is not None:
-            planted = f"{self.planted.label} (AU {'+'.join(self.planted.action_units)})"
-        if self.found is not None:
-            label = self.found.label
-            doubt = ", unsure" if self.found.uncertain else ""
-            found = f"{label} {self.found.probabilities[label]:.0%}{doubt}"
-            found = found if self.planted else f"false: {found}"
-        errors = [f"{error:+d}" for error in self.errors] or [""] * 3
-        return [*(str(frame) for frame in self.frames), planted, found, *errors]
+def _cells(planted: PlantedEvent | None, found: MicroExpression | None) -> list[str]:
+    """Frames as planted, or as found where nothing was, and by how many it was found too late."""
+    frames, words, errors = _frames(planted or found), ["-", "missed"], [""] * 3
+    if planted is not None:
+        words[0] = f"{planted.label} (AU {'+'.join(planted.action_units)})"
+    if found is not None:
+        doubt = ", unsure" if found.uncertain else ""
+        words[1] = f"{found.label} {found.probabilities[found.label]:.0%}{doubt}"
+        if planted is None:
+            words[1] = f"false: {words[1]}"
+        else:
+            pairs = zip(_frames(found), frames, strict=True)
+            errors = [f"{seen - true:+d}" for seen, true in pairs]
+    return [*map(str, frames), *words, *errors]
 
 
 @dataclass(frozen=True)
@@ -82,13 +72,12 @@ class DemoResult:
     truth: ClipTruth
     analysis: Analysis
     score: SpottingScore
-    rows: tuple[DemoRow, ...]  # by time
+    rows: tuple[Row, ...]  # by time
 
     @property
     def right_classes(self) -> int:
         """Matched events whose class was named as planted."""
-        both = [(row.planted, row.found) for row in self.rows]
-        return sum(bool(p and f and p.label == f.label) for p, f in both)
+        return sum(bool(p and f and p.label == f.label) for p, f in self.rows)
 
     def __str__(self) -> str:
         from rich.console import Console  # noqa: PLC0415 - rich is needed for printing only
@@ -102,7 +91,7 @@ class DemoResult:
         for name in ("onset", "apex", "offset"):
             table.add_column(f"{name} error", justify="right")
         for row in self.rows:
-            table.add_row(*row.cells())
+            table.add_row(*_cells(*row))
         matched, score = len(self.score.pairs), self.score
         line = (
             f"{matched} of {score.planted} planted micro-expressions found, "
@@ -147,7 +136,7 @@ def run_demo(
     )
     by_truth = {pair.truth: found[pair.found] for pair in score.pairs}
     matched = {pair.found for pair in score.pairs}
-    rows = [DemoRow(event, by_truth.get(number)) for number, event in enumerate(truth.events)]
-    rows += [DemoRow(None, event) for number, event in enumerate(found) if number not in matched]
-    ordered = tuple(sorted(rows, key=lambda row: row.frames[0]))
+    rows: list[Row] = [(event, by_truth.get(k)) for k, event in enumerate(truth.events)]
+    rows += [(None, event) for k, event in enumerate(found) if k not in matched]
+    ordered = tuple(sorted(rows, key=lambda row: _frames(row[0] or row[1])))
     return DemoResult(path, folder, truth, analysis, score, ordered)

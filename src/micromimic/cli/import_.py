@@ -52,7 +52,7 @@ def import_markers(
             done = apply.import_markers(
                 store, path, recording_id=recording, tiers=tier or (), any_media=any_media
             )
-            _tell(path, done, "marker")
+            _say_imported(path, done, "marker")
 
 
 def import_coding(
@@ -72,10 +72,7 @@ def import_coding(
     """Somebody's coding made elsewhere, as a coder's, to compare with."""
     with needs_web():
         from micromimic.workstation.imports import apply
-    pairs = [text.rpartition("=") for text in label or ()]
-    if not all(name and given for name, _, given in pairs):
-        raise typer.BadParameter("expected --label LABEL=CLASS, as smile=happiness")
-    classes = {name: given for name, _, given in pairs}
+    classes = _pairs(label, "--label LABEL=CLASS, as smile=happiness")
     with options.open_records(data, database, database_file) as store:
         for path in files:
             done = apply.import_coding(
@@ -87,7 +84,7 @@ def import_coding(
                 classes=classes,
                 any_media=any_media,
             )
-            _tell(path, done, "event")
+            _say_imported(path, done, "event")
 
 
 def import_assignments(
@@ -144,9 +141,7 @@ def import_project(
         from micromimic.workstation.project.merge import look_into, merge_project
         from micromimic.workstation.records.database import open_store
         from micromimic.workstation.records.folder import DATABASE_NAME, default_data_dir
-    pairs = [text.rpartition("=") for text in resolve or ()]
-    if not all(key and choice for key, _, choice in pairs):
-        raise typer.BadParameter("expected --resolve KEY=CHOICE, as `--look` names them")
+    answers = _pairs(resolve, "--resolve KEY=CHOICE, as `--look` names them")
     if not file.is_file():
         raise typer.BadParameter(f"expected a project file at {file}, got none")
     url = options.database_of(database, database_file)
@@ -155,11 +150,7 @@ def import_project(
         if look and not (folder / DATABASE_NAME).is_file():
             folder = Path(stack.enter_context(TemporaryDirectory()))  # looking makes no records
         store = stack.enter_context(open_store(folder, url))
-        done = (
-            look_into(store, file)
-            if look
-            else merge_project(store, file, {key: choice for key, _, choice in pairs})
-        )
+        done = look_into(store, file) if look else merge_project(store, file, answers)
     added = ", ".join(count_of(n, kind.removesuffix("s")) for kind, n in done.added.items() if n)
     say(f"{file}: {'would bring' if look else 'brought'} {added or 'nothing new'}")
     for text in done.notes:
@@ -171,7 +162,14 @@ def import_project(
                 say(f'  --resolve "{conflict.key}={choice}"  {words}')
 
 
-def _tell(path: Path, done: Sequence[Imported], what: str) -> None:
+def _pairs(texts: Sequence[str] | None, wanted: str) -> dict[str, str]:
+    pairs = [text.rpartition("=") for text in texts or ()]
+    if not all(name and value for name, _, value in pairs):
+        raise typer.BadParameter(f"expected {wanted}")
+    return {name: value for name, _, value in pairs}
+
+
+def _say_imported(path: Path, done: Sequence[Imported], what: str) -> None:
     for item in done:
         tiers = f" ({', '.join(item.tiers)})" if item.tiers else ""
         say(f"{path}: {count_of(item.count, what)} in {item.recording}{tiers}")
