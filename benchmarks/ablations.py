@@ -33,7 +33,7 @@ from micromimic.evaluation.metrics import uar, uf1
 from micromimic.models.svm import FlowSvm
 from micromimic.synthesis.maps import Faces, MapConfig, generate_maps
 from micromimic.synthesis.measured import MeasuredConfig, measured_maps
-from recognition import default_manifest  # puts tools/ on the path
+from published_maps import default_manifest  # puts tools/ on the path
 from weights.real_maps import FlowMapSet, read_flow_maps
 
 Maps = NDArray[np.float32]

@@ -39,7 +39,7 @@ from micromimic.synthesis.maps import MapConfig
 from micromimic.synthesis.measured import measured_maps
 from micromimic.synthesis.recipes import COMBINATIONS
 from micromimic.synthesis.truth import read_truth
-from recognition import default_manifest  # puts tools/ on the path
+from published_maps import default_manifest  # puts tools/ on the path
 from weights.real_maps import read_flow_maps
 from weights.units_maps import SIDED, TOLD, UnitTruth, truth_of, unit_maps
 from weights.units_score import UnitFigures, score_told

@@ -17,7 +17,6 @@ Scores are UF1/UAR of all clips; intervals are 95 % over subjects.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -46,16 +45,10 @@ from micromimic.models.training.batches import balanced_rows, derive_seed, split
 from micromimic.models.training.device import threads
 from micromimic.models.training.loop import Plan, run_epochs
 from micromimic.models.views import encoder_of
+from published_maps import default_manifest
 
-ROOT = Path(__file__).resolve().parents[1]
 FEATURES = 64
 COUNTS = (1, 5, 10, 20, 30, 100)
-
-
-def default_manifest() -> Path:
-    """``shared`` beside the repository, or the folder that MICROMIMIC_SHARED names."""
-    shared = Path(os.environ.get("MICROMIMIC_SHARED", ROOT.parent / "shared"))
-    return shared / "data" / "flow_maps" / "manifest.csv"
 
 
 class RandomFeatures(ClipClassifier):

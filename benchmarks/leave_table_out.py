@@ -31,7 +31,7 @@ from micromimic.evaluation.metrics import uf1
 from micromimic.evaluation.resampling import subject_interval
 from micromimic.models.onnx import load_model
 from micromimic.synthesis.recipes import Recipes
-from recognition import default_manifest  # puts tools/ on the path
+from published_maps import default_manifest  # puts tools/ on the path
 from weights.cards import WITHOUT
 from weights.config import FlowConfig
 from weights.real_maps import FlowMapSet, read_flow_maps

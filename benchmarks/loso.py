@@ -19,7 +19,6 @@ Settings may be chosen with ``--half development`` alone: the subjects whose nam
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -46,15 +45,9 @@ from micromimic.models.base import FitRun, Init
 from micromimic.models.fitting import fit_model, probabilities_of, seeded
 from micromimic.models.samples import Samples
 from micromimic.models.views import encoder_of
+from published_maps import default_manifest
 
-ROOT = Path(__file__).resolve().parents[1]
 STARTS: tuple[Init, ...] = ("none", "default")
-
-
-def default_manifest() -> Path:
-    """``shared`` beside the repository, or the folder that MICROMIMIC_SHARED names."""
-    shared = Path(os.environ.get("MICROMIMIC_SHARED", ROOT.parent / "shared"))
-    return shared / "data" / "flow_maps" / "manifest.csv"
 
 
 def leave_one_out(

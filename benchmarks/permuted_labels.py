@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from loso import default_manifest, show_mean
+from loso import show_mean
 from micromimic.core.errors import MicromimicError
 from micromimic.core.workers import Workers
 from micromimic.datasets.manifest import read_manifest
@@ -26,6 +26,7 @@ from micromimic.evaluation.evaluate import load
 from micromimic.evaluation.run import RunConfig, model_of, run_protocol
 from micromimic.models.registry import entry, list_models
 from micromimic.models.views import encoder_of
+from published_maps import default_manifest
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,11 +13,10 @@ the extras ``train`` and ``faces3d``.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +26,8 @@ from micromimic.core.errors import MicromimicError
 from micromimic.evaluation.development import development_rows
 from micromimic.models.onnx import load_model
 from micromimic.models.registry import create
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "tools"))  # what trains the weights that ship
-
-from weights.real_maps import (  # noqa: E402 - found there
+from published_maps import default_manifest, part_of  # puts tools/ on the path
+from weights.real_maps import (
     FlowMapSet,
     Scores,
     majority_per_database,
@@ -40,20 +36,14 @@ from weights.real_maps import (  # noqa: E402 - found there
 )
 
 
-def default_manifest() -> Path:
-    """``shared`` beside the repository, or the folder that MICROMIMIC_SHARED names."""
-    shared = Path(os.environ.get("MICROMIMIC_SHARED", ROOT.parent / "shared"))
-    return shared / "data" / "flow_maps" / "manifest.csv"
-
-
 def scored(data: FlowMapSet, probabilities: NDArray[np.floating]) -> list[Scores]:
     """All maps, each database, and the two halves of the subjects."""
     table = measure(data, probabilities)
     seen = development_rows(data.subjects)
     for name, rows in (("development", seen), ("other half", ~seen)):
         if rows.any():
-            part = FlowMapSet(*(getattr(data, field.name)[rows] for field in fields(data)))
-            table.append(replace(measure(part, probabilities[rows])[0], scope=name))
+            part = measure(part_of(data, rows), probabilities[rows])
+            table.append(replace(part[0], scope=name))
     return table
 
 

@@ -45,7 +45,7 @@ from micromimic.models.calibrate import lead_of
 from micromimic.models.onnx import SHIPPED, FlowModel, load_model
 from micromimic.models.preprocess import center, mirror
 from micromimic.models.samples import softmax
-from recognition import default_manifest
+from published_maps import default_manifest, part_of
 from weights.real_maps import FlowMapSet, read_flow_maps
 
 if TYPE_CHECKING:
@@ -60,14 +60,7 @@ def half_of(data: FlowMapSet, half: str) -> FlowMapSet:
     """The maps of a half of the subjects, or all."""
     if half == "all":
         return data
-    rows = development_rows(data.subjects) == (half == "development")
-    return FlowMapSet(
-        data.maps[rows],
-        data.labels[rows],
-        data.datasets[rows],
-        data.subjects[rows],
-        data.clips[rows],
-    )
+    return part_of(data, development_rows(data.subjects) == (half == "development"))
 
 
 def predicted(data: FlowMapSet, p: Array) -> Predictions:

@@ -50,8 +50,7 @@ def score_cells(
 
     def text(scope: str, score: str) -> str:
         ends = metrics[scope][f"{score}_ci95"] if interval else None
-        value = metrics[scope][score]
-        return f"{value:.3f}" if ends is None else with_range(value, *ends)
+        return with_range(metrics[scope][score], ends)
 
     return pairs_of_cells(columns, metrics, text)
 
@@ -67,9 +66,10 @@ def pairs_of_cells(
     ]
 
 
-def with_range(value: float, low: float, high: float) -> str:
+def with_range(value: float, interval: Sequence[float] | None) -> str:
     """A score and its interval: ``0.740 [0.66, 0.81]``."""
-    return f"{value:.3f} [{low:.2f}, {high:.2f}]"
+    ends = "" if interval is None else f" [{interval[0]:.2f}, {interval[1]:.2f}]"
+    return f"{value:.3f}{ends}"
 
 
 def with_sign(difference: float, interval: Sequence[float] | None) -> str:

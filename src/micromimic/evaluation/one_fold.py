@@ -14,7 +14,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
-import cloudpickle
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,47 +40,34 @@ class FoldResult:
     epochs: NDArray[np.float64] | None = None
 
 
-@dataclass(frozen=True)
-class Packed:
-    """A model on its way to a worker, with the code of a plug-in file or a notebook."""
-
-    name: str  # for errors
-    content: bytes
-
-    @classmethod
-    def of(cls, name: str, model: Any) -> Packed:
-        return cls(name, cloudpickle.dumps(model))
-
-    def opened(self) -> Any:
-        return pickle.loads(self.content)  # our own content, from the process that sent it
-
-
 def run_fold(
-    packed: Packed,
+    name: str,
+    packed: bytes,
     samples: Samples,
     fold: Fold,
     seed: int,
-    run: FitRun | None = None,
+    run: FitRun,
     *,
-    each_epoch: bool = False,
-    labels: NDArray[np.str_] | None = None,
+    each_epoch: bool,
+    labels: NDArray[np.str_] | None,
 ) -> FoldResult:
+    """Fit a model, packed by cloudpickle, to the training part, with these labels or its own."""
     wanted, names = samples.inputs[fold.test], samples.label_set.names
     seen: list[NDArray[np.float64]] = []
 
     def probabilities(model: Any) -> NDArray[np.float64]:
-        return probabilities_of(model, packed.name, wanted, names)
+        return probabilities_of(model, name, wanted, names)
 
     own = int(np.random.SeedSequence([seed, fold.number]).generate_state(1)[0])
     watch = (lambda _, model: seen.append(probabilities(model))) if each_epoch else None
-    run = replace(run or FitRun(), threads=1, each_epoch=watch)
+    run = replace(run, threads=1, each_epoch=watch)
     part = samples.take(fold.train)
-    model = seeded(packed.opened(), own)
+    model = seeded(pickle.loads(packed), own)  # our own content, from the process that sent it
     with warnings.catch_warnings():
         # whoever started the run has been told once; not again in each fold and process
         warnings.simplefilter("ignore", RandomWeightsWarning)
         y = part.labels if labels is None else labels
-        fit_model(model, packed.name, part.inputs, y, part.subjects, run)
+        fit_model(model, name, part.inputs, y, part.subjects, run)
     epochs = np.stack(seen) if seen else None
     return FoldResult(fold.number, probabilities(model), epochs)
 

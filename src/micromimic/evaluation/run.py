@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
+import cloudpickle
 import numpy as np
 from joblib import delayed
 from numpy.typing import NDArray
@@ -21,7 +22,6 @@ from micromimic.evaluation.identity import identity_of, splits_text
 from micromimic.evaluation.one_fold import (
     Fold,
     FoldResult,
-    Packed,
     RunFolder,
     best_epoch,
     digest_of_file,
@@ -200,7 +200,7 @@ def run_protocol(
     resumed = len(done)
     if progress:
         progress(resumed, len(folds), "folds")
-    packed = Packed.of(config.model, model)
+    packed = cloudpickle.dumps(model)  # with the code of a plug-in file or a notebook
 
     def task(fold: Fold, *, keep: bool = True) -> Any:
         run = FitRun(
@@ -210,7 +210,7 @@ def run_protocol(
             device=config.device,
         )
         labels = order and shuffled_within(samples.take(fold.train), order).labels
-        given = (packed, samples, fold, config.seed, run)
+        given = (config.model, packed, samples, fold, config.seed, run)
         return delayed(run_fold)(*given, each_epoch=config.leaky, labels=labels)
 
     left = [fold for fold in folds if fold.number not in done]
@@ -224,7 +224,7 @@ def run_protocol(
             again = replace(folds[0], number=len(folds))  # kept beside the folds
             if not _ours(model) and folder.load(again, samples) is None:
                 for result in run_tasks([task(folds[0], keep=False)]):
-                    folder.save(replace(result, number=again.number), again, samples)
+                    folder.save(result, again, samples)
     except BaseException:
         folder.abandon_if_empty()
         raise

@@ -275,9 +275,8 @@ def _legend(axes: Axes) -> None:
 
     handles, names = axes.get_legend_handles_labels()
     for marker, edge, fill in (("o", INK, GREY), ("D", GREY, "white")):
-        point = Line2D([], [], color="white", linestyle="none", marker=marker, markersize=5)
-        point.set_markeredgecolor(edge)
-        point.set_markerfacecolor(fill)
+        point = Line2D([], [], marker=marker, markersize=5, color="white", linestyle="none",
+                       markeredgecolor=edge, markerfacecolor=fill)  # fmt: skip
         handles.append(point)
     axes.legend(
         handles,

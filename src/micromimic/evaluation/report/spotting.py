@@ -110,14 +110,13 @@ def leak_rows(leaks: Sequence[Leak]) -> Iterator[list[str]]:
     """Lines of the table of an audit."""
     for leak in leaks:
         added = NOTHING if leak.added is None else with_sign(leak.added, leak.added_ci95)
-        f1 = f"{leak.scores['f1']:.3f}"
         yield [
             leak.kind,
             CHOICES[leak.choice],
             "honest" if leak.honest else "claim",
             f"{leak.scores['precision']:.3f}",
             f"{leak.scores['recall']:.3f}",
-            f1 if leak.f1_ci95 is None else with_range(leak.scores["f1"], *leak.f1_ci95),
+            with_range(leak.scores["f1"], leak.f1_ci95),
             added,
         ]
 
@@ -191,7 +190,5 @@ def _parts(
 
 
 def _score(found: Mapping[str, Any], name: str) -> str:
-    value, interval = found[name], found[f"{name}_ci95"]
-    if value is None:
-        return NOTHING
-    return f"{value:.3f}" if interval is None else with_range(value, *interval)
+    value = found[name]
+    return NOTHING if value is None else with_range(value, found[f"{name}_ci95"])

@@ -224,7 +224,8 @@ def _expected(
     """Means, and between which 95 % of the draws lie."""
 
     def text(scope: str, score: str) -> str:
-        return markdown.with_range(*found[scope][score])
+        mean, *ends = found[scope][score]
+        return markdown.with_range(mean, ends)
 
     return markdown.pairs_of_cells(columns, found, text)
 
