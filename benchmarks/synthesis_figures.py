@@ -33,7 +33,7 @@ from micromimic.synthesis.databases.designs import DESIGNS
 from micromimic.synthesis.databases.plans import plan_databases
 from micromimic.synthesis.maps import MapConfig, draw_maps
 from micromimic.synthesis.measured import MeasuredConfig, measured_maps
-from recognition import default_manifest
+from published_maps import default_manifest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
