@@ -29,11 +29,15 @@ from micromimic.datasets.assignments import read_assignments
 from micromimic.workstation.export.readers import LEAD
 from micromimic.workstation.export.recording import export_events
 from micromimic.workstation.export.study import study_files
-from micromimic.workstation.imports import apply
-from micromimic.workstation.imports.apply import import_coding, import_markers, kept_tiers
+from micromimic.workstation.imports import markers_and_codings
 from micromimic.workstation.imports.assignments import (
     assign,
     check_assignments,
+)
+from micromimic.workstation.imports.markers_and_codings import (
+    import_coding,
+    import_markers,
+    kept_tiers,
 )
 from micromimic.workstation.project.file import gather_project
 from micromimic.workstation.records import markers, people, privacy, recordings, reviews, study
@@ -159,8 +163,10 @@ def test_a_table_of_many_recordings_looks_at_each_of_their_names_once(
     store: Store, put: Put, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[str] = []
-    real = apply.file_name
-    monkeypatch.setattr(apply, "file_name", lambda path: looked.append(path) or real(path))
+    real = markers_and_codings.file_name
+    monkeypatch.setattr(
+        markers_and_codings, "file_name", lambda path: looked.append(path) or real(path)
+    )
     for number in range(20):
         add_recording(store, name=f"P{number}.mp4")
     lines = "".join(f"P{number}.mov,1,a\n" for number in range(20))

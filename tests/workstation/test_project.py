@@ -21,7 +21,7 @@ from sqlalchemy import select
 
 from micromimic.core.errors import ConflictError, InputError, OutputError, RefusedError
 from micromimic.workstation.export.recording import export_events
-from micromimic.workstation.imports.apply import import_markers, kept_tiers
+from micromimic.workstation.imports.markers_and_codings import import_markers, kept_tiers
 from micromimic.workstation.project.file import gather_project, opened_project, write_project
 from micromimic.workstation.project.merge import look_into, merge_project
 from micromimic.workstation.records import people, privacy, recordings, reviews, study

@@ -17,7 +17,7 @@ from micromimic.cli.options import unset
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from micromimic.workstation.imports.apply import Imported
+    from micromimic.workstation.imports.markers_and_codings import Imported
 
 Files = Annotated[
     list[Path], options.argument("ELAN, BORIS (.boris or exported table), or CSV.", "FILE...")
@@ -46,10 +46,10 @@ def import_markers(
     A file that is imported again takes the place of what it brought before.
     """
     with needs_web():
-        from micromimic.workstation.imports import apply
+        from micromimic.workstation.imports import markers_and_codings
     with options.open_records(data, database, database_file) as store:
         for path in files:
-            done = apply.import_markers(
+            done = markers_and_codings.import_markers(
                 store, path, recording_id=recording, tiers=tier or (), any_media=any_media
             )
             _say_imported(path, done, "marker")
@@ -71,11 +71,11 @@ def import_coding(
 ) -> None:
     """Somebody's coding made elsewhere, as a coder's, to compare with."""
     with needs_web():
-        from micromimic.workstation.imports import apply
+        from micromimic.workstation.imports import markers_and_codings
     classes = _pairs(label, "--label LABEL=CLASS, as smile=happiness")
     with options.open_records(data, database, database_file) as store:
         for path in files:
-            done = apply.import_coding(
+            done = markers_and_codings.import_coding(
                 store,
                 path,
                 coder=coder,

@@ -15,8 +15,8 @@ from micromimic.workstation.export.boris import Behaviour, apex_comment, boris_p
 from micromimic.workstation.export.frames import FrameFormat, frame_columns, frames_file
 from micromimic.workstation.export.readers import units_text
 from micromimic.workstation.imports.annotations import file_name
-from micromimic.workstation.imports.apply import kept_tiers, media_times
 from micromimic.workstation.imports.elan import tier_names, with_tiers
+from micromimic.workstation.imports.markers_and_codings import kept_tiers, media_times
 from micromimic.workstation.records import markers, recordings, reviews
 from micromimic.workstation.records.database import Transaction, reading
 from micromimic.workstation.records.models import AnalysisRecord

@@ -15,7 +15,7 @@ from micromimic.core.errors import InputError, RefusedError
 from micromimic.datasets.assignments import read_assignments
 from micromimic.workstation.context import Here
 from micromimic.workstation.errors import answers
-from micromimic.workstation.imports import apply, assignments
+from micromimic.workstation.imports import assignments, markers_and_codings
 from micromimic.workstation.records.models import Consent
 from micromimic.workstation.routes.files import attachment, file_answers, file_body
 from micromimic.workstation.schemas import (
@@ -122,7 +122,7 @@ async def import_markers(
     """
     async with received_file(request, here.settings, name, MAX_BYTES) as path:
         found = await to_thread.run_sync(
-            lambda: apply.import_markers(
+            lambda: markers_and_codings.import_markers(
                 here.store, path, recording_id=recording_id, tiers=tier, any_media=any_media
             )
         )
@@ -154,7 +154,7 @@ async def import_coding(
     classes = read_pairs(label, "LABEL=CLASS", "write smile=happiness")
     async with received_file(request, here.settings, name, MAX_BYTES) as path:
         found = await to_thread.run_sync(
-            lambda: apply.import_coding(
+            lambda: markers_and_codings.import_coding(
                 here.store,
                 path,
                 coder=coder,
