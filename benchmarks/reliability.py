@@ -73,7 +73,7 @@ def predicted(data: FlowMapSet, p: Array) -> Predictions:
 def show(name: str, data: FlowMapSet, model: FlowModel) -> list[float]:
     """Print one line; its figures without the intervals."""
     p = model.probabilities(data.maps)
-    rows = predicted(data, p)
+    rows = predicted(data, p).one_run()  # as the figure and the tables draw subjects
     width = calibration_error(reliability_bins(data.labels, p))
     mass = calibration_error(reliability_bins(data.labels, p, by="mass"))
     error, gain = calibration_interval(rows), gain_at(rows)

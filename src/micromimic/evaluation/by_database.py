@@ -10,7 +10,7 @@ import numpy as np
 from micromimic.core.errors import InputError
 from micromimic.evaluation.article import COMPOSITE, TABLE_1
 from micromimic.evaluation.development import DEVELOPMENT, OTHER, halves_of
-from micromimic.evaluation.metrics import confusion, expected_calibration_error, uar, uf1
+from micromimic.evaluation.metrics import expected_calibration_error, uar, uf1
 from micromimic.evaluation.resampling import mean_scores, quantiles, subject_numbers, subject_tables
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _scores(rows: Predictions, *, draws: int, seed: int) -> dict[str, Any]:
     tables = subject_tables(*codes, subject_numbers(who), len(names))
     _, drawn = mean_scores(tables[None], draws, seed)
     ends = [list(quantiles(row, *_LEVEL)) if row.size else None for row in drawn]
-    table = confusion(truth, guess, names)
+    table = tables.sum(0)
     hits, true, named = np.diag(table).tolist(), table.sum(1).tolist(), table.sum(0).tolist()
     found = [(n, hits[k], true[k], true[k] + named[k]) for k, n in enumerate(names)]
     return {
