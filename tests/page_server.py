@@ -254,7 +254,7 @@ def add_recording(
     if status == "running":
         jobs.beat(store, job.id, stage="tracking", done=250, total=1000)
     elif status == "failed":
-        jobs.fail_job(store, job.id, "expected results, got a part; make room and try again")
+        jobs.fail_job(store, job.id, "expected results, got a part; make room on the server")
     elif status == "refused":
         line = "expected a video, got 3 frames; record at least a second"
         jobs.fail_job(store, job.id, line, refused=True)

@@ -204,7 +204,7 @@ def test_the_list(station: Station, chromium: Browser) -> None:
         page.wait_for_selector(row(page, "queued.mp4"))
         assert "kim 1 of 4" in page.inner_text(row(page, reviewed.name))
         assert "4 candidates" in page.inner_text(row(page, reviewed.name))
-        assert "make room and try again" in page.inner_text(row(page, "failed.mp4"))
+        assert "make room on the server" in page.inner_text(row(page, "failed.mp4"))
         refused = page.inner_text(row(page, "refused.mp4"))
         assert "record at least a second" in refused and "Try again" not in refused
         assert "following the face, 25 %" in page.inner_text(row(page, "running.mp4"))
