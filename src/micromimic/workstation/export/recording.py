@@ -1,4 +1,4 @@
-"""Events to take away: one recording's as JSON, CSV or ELAN, as the machine or a coder has them."""
+"""One recording's events as JSON, CSV, ELAN or BORIS, as the machine or a coder has them."""
 
 from __future__ import annotations
 
@@ -60,9 +60,11 @@ def export_events(
     own decisions or the machine's are asked for.
     """
     found = _analysed(transaction, recording_id)
+    if coder is not None and coder.casefold() in RESERVED_CODERS:
+        coder = None
     reader = coder if reader is None else reader
     review = None
-    if coder is not None and coder.casefold() not in RESERVED_CODERS:
+    if coder is not None:
         reviews.check_open(transaction, recording_id, reader, coder)
         review = reviews.get_review(transaction, recording_id, coder)
     reviews.check_machine_open(transaction, recording_id, reader)
