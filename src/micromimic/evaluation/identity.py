@@ -58,7 +58,7 @@ def _sources(model: Any) -> dict[str, str]:
         for one in getattr(kind, "__mro__", (kind,)):
             top = str(one.__module__).split(".")[0]
             if top == "micromimic":
-                found["micromimic"] = _our_source()
+                found["micromimic"] = code_digest(*_OURS)
                 found[one.__module__] = _source(one)
             elif top not in _VERSIONED and top not in sys.stdlib_module_names:
                 found[one.__module__] = _source(one)
@@ -83,10 +83,11 @@ def _source(thing: Any) -> str:
 
 
 @cache
-def _our_source() -> str:
-    """A digest of the rooms that decide what our models say."""
+def code_digest(*places: str) -> str:
+    """A digest of our code in files and folders of the package."""
     root = Path(micromimic.__file__).parent
-    files = sorted(file for room in _OURS for file in (root / room).rglob("*.py"))
+    found = [[root / p] if p.endswith(".py") else (root / p).rglob("*.py") for p in places]
+    files = sorted(file for part in found for file in part)
     return _digest({str(f.relative_to(root)): f.read_text(encoding="utf-8") for f in files})
 
 

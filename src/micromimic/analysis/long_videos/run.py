@@ -27,6 +27,7 @@ from micromimic.datasets.clip import frame_number
 from micromimic.datasets.events import Video, read_events, videos_path
 from micromimic.datasets.schemes import scheme
 from micromimic.datasets.table import table_text
+from micromimic.evaluation.identity import code_digest
 from micromimic.evaluation.one_fold import RunFolder, digest_of_file
 from micromimic.evaluation.report.spotting import curve_figure, leaks_md, spotting_md
 from micromimic.evaluation.spotting import Span, SpottedVideo
@@ -133,16 +134,16 @@ def evaluate_spotting(
         "model": digest_of_file(model or SHIPPED),
         "sensitivity": sensitivity,
         "micromimic": micromimic.__version__,
-        "code": _code_digest(),
+        "code": code_digest(*_RUN),
     }
     folder = RunFolder(out, decides)
     config = AnalyzeConfig(
         model=model, spotting=SpottingConfig(false_alarms=SENSITIVITY[sensitivity]), evidence=False
     )
     answers, resumed = _analysed(truth.videos, config, folder.path / "videos", workers, progress)
-    found = {key: _spans(answer["events"], score_by) for key, answer in answers.items()}
     notes += _problems(answers)
     entries = {key: answer["events"] for key, answer in answers.items()}
+    found = {key: _spans(events, score_by) for key, events in entries.items()}
     matched = spotted(truth, found, labels)
     result = SpottingRun(opened.info.name, matched, {}, tuple(notes), out, resumed)
     return _scored(result, labels, entries)
@@ -256,16 +257,6 @@ def _video_digest(video: Video) -> str:
     stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     identity = [video.key, str(video.path), video.fps, video.first, video.last, stats]
     return blake2b(json.dumps(identity).encode(), digest_size=16).hexdigest()
-
-
-def _code_digest() -> str:
-    root = Path(micromimic.__file__).parent
-    digest = blake2b(digest_size=16)
-    for place in _RUN:
-        files = [root / place] if place.endswith(".py") else sorted((root / place).rglob("*.py"))
-        for file in files:
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def _spans(entries: Iterable[Mapping[str, Any]], score_by: ScoreBy) -> list[Span]:
