@@ -183,15 +183,15 @@ def join(request: Request, source: Source) -> Found:
     numbered = {(BY_ROW, f"row {row.row}") for row in annotated}
     _check_used(fixes, rows.keys() | homes.keys() | numbered)
     return Found(
-        tuple(sorted(clips, key=_order)),
-        tuple(sorted(left_out, key=_order)),
+        tuple(sorted(clips, key=sort_key)),
+        tuple(sorted(left_out, key=sort_key)),
         dropped,
-        (*source.notes, *sorted(notes, key=_order)),
+        (*source.notes, *sorted(notes, key=sort_key)),
         table.path if table else None,
     )
 
 
-def _order(item: Clip | Note) -> tuple[object, ...]:
+def sort_key(item: Clip | Note) -> tuple[object, ...]:
     return natural_key(item.subject), natural_key(item.clip)
 
 

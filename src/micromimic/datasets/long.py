@@ -23,10 +23,9 @@ from micromimic.datasets.base import (
     first_few,
 )
 from micromimic.datasets.clip import Clip, Event, EventKind
-from micromimic.datasets.join import annotation, find
+from micromimic.datasets.join import annotation, find, sort_key
 from micromimic.datasets.table import number
 from micromimic.datasets.tree import scan
-from micromimic.media.formats import natural_key
 
 
 def read_long(request: Request) -> Found:
@@ -64,7 +63,7 @@ def read_long(request: Request) -> Found:
     if unknown := sorted(emotions - {"", *database.words}):
         notes.append(database.note(f"emotions without a class, left empty: {first_few(unknown)}"))
     return Found(
-        tuple(sorted(videos.values(), key=lambda v: (natural_key(v.subject), natural_key(v.clip)))),
+        tuple(sorted(videos.values(), key=sort_key)),
         tuple(left),
         {},
         tuple(notes),
