@@ -258,6 +258,16 @@ def test_page_has_a_card_and_pictures_for_every_event(page):
     assert len(again) == 6 * 2 and set(again) <= set(ids)
 
 
+def test_a_frame_between_gaps_is_a_path_that_browsers_can_read(analysis):
+    score, onset = analysis.curve.score.copy(), analysis.events[0].onset_frame
+    score[[onset - 1, onset + 1]] = np.nan
+    found = replace(
+        analysis, curve=replace(analysis.curve, score=score), events=analysis.events[:1]
+    )
+    paths = re.findall(r' d="([^"]*)"', report_html(found))
+    assert not [path for path in paths if re.search(r"l(?:M|$)", path)]
+
+
 def test_warnings_come_after_the_name_and_without_their_codes(page):
     _, words = page
     assert words.index("interview 07.mp4 60.0 s") < words.index("2 limits of this recording")

@@ -255,7 +255,7 @@ def _path(x: NDArray[np.floating], y: NDArray[np.floating], within: float) -> st
         points = np.stack([x[start:stop], y[start:stop]], axis=1).astype(np.float32)
         kept = np.rint(cv2.approxPolyDP(points, within, closed=False)[:, 0]).astype(int)
         steps = " ".join(f"{a} {b}" for a, b in np.diff(kept, axis=0).tolist())
-        parts.append(f"M{kept[0, 0]} {kept[0, 1]}l{steps}")
+        parts.append(f"M{kept[0, 0]} {kept[0, 1]}{steps and 'l'}{steps}")
     return "".join(parts).replace(" -", "-")
 
 
