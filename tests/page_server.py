@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -116,6 +116,7 @@ def held_up(station: Station, after: int) -> Iterator[tuple[Station, threading.E
     released = threading.Event()
     port = int(station.url.rsplit(":", 1)[1])
     threads: list[threading.Thread] = []
+    ends: list[socket.socket] = []
 
     def carry(source: socket.socket, target: socket.socket, most: float) -> None:
         carried = 0
@@ -131,6 +132,7 @@ def held_up(station: Station, after: int) -> Iterator[tuple[Station, threading.E
 
     def join(browser: socket.socket) -> None:
         with browser, socket.create_connection(("127.0.0.1", port)) as server:
+            ends.append(browser)
             back = threading.Thread(target=carry, args=(server, browser, math.inf))
             back.start()
             carry(browser, server, after)
@@ -150,8 +152,9 @@ def held_up(station: Station, after: int) -> Iterator[tuple[Station, threading.E
             yield replace(station, url=at), released
         finally:
             released.set()
-            with suppress(OSError):
-                listening.shutdown(socket.SHUT_RDWR)
+            for end in (listening, *ends):  # a browser keeps its connections for later
+                with suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
             accepting.join()
             for thread in threads:
                 thread.join()
@@ -159,17 +162,27 @@ def held_up(station: Station, after: int) -> Iterator[tuple[Station, threading.E
 
 @contextmanager
 def running_browser(path: str, *arguments: str) -> Iterator[Browser]:
-    """A headless Chromium. One at a time in a thread, and closed before other tests use asyncio."""
+    """A headless Chromium. One at a time in a thread, and closed before other tests use asyncio.
+
+    Pages of one site share a process (see `desk_at`): a new one takes as long as a page to open.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-dev-shm-usage", *arguments]
+            executable_path=path,
+            args=["--no-sandbox", "--disable-dev-shm-usage", "--process-per-site", *arguments],
         )
         try:
             yield browser
         finally:
             browser.close()
+            for key in [key for key in IDLE if key[0] is browser]:
+                del IDLE[key]
+
+
+IDLE: dict[tuple[Browser, str], BrowserContext] = {}
+"""Profiles that no desk uses, by browser and options; each has one page open."""
 
 
 @dataclass
@@ -178,11 +191,18 @@ class Desk:
 
     context: BrowserContext
     station: Station
-    trouble: list[str]
+    trouble: list[str] = field(default_factory=list)
+    scripts: list[str] = field(default_factory=list)
+
+    def add_init_script(self, script: str) -> None:
+        """Run it in each page that opens from now on, before the page's own."""
+        self.scripts.append(script)
 
     def page(self, path: str = "/") -> Page:
         """A new page, ready."""
         page = self.context.new_page()
+        for script in self.scripts:
+            page.add_init_script(script)
         page.set_default_timeout(PATIENCE_MS)
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.trouble.append(f"error: {error}"))
@@ -208,13 +228,29 @@ class Desk:
 
 @contextmanager
 def desk_at(station: Station, browser: Browser, **options: Any) -> Iterator[Desk]:
-    """A fresh profile at the station; fails if a page complained of anything unexpected."""
-    context = browser.new_context(viewport=options.pop("viewport", WIDE), **options)
-    desk = Desk(context, station, [])
+    """An empty profile at the station; fails if a page complained of anything unexpected.
+
+    A profile that another desk had is emptied and used again. Its first page stays open, so that
+    the process in which pages are drawn stays, too.
+    """
+    options = {"viewport": WIDE, **options}
+    key = browser, repr(sorted(options.items()))
+    context = IDLE.pop(key, None) or browser.new_context(**options)
     try:
+        first = context.pages[0] if context.pages else context.new_page()
+        first.goto(f"{station.url}/static/base.css")
+        first.evaluate("localStorage.clear()")
+        context.clear_cookies()
+        desk = Desk(context, station)
         yield desk
         assert desk.trouble == [], desk.trouble
-    finally:
+        for page in context.pages[1:]:
+            page.close()
+        context.unroute_all()
+    except BaseException:
+        context.close()
+        raise
+    if IDLE.setdefault(key, context) is not context:
         context.close()
 
 

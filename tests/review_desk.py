@@ -102,7 +102,7 @@ def analyse(data: Path, clip: ClipConfig = CLIP, **settings: Any) -> None:
 
 def open_review(desk: Desk, coder: str) -> Page:
     """The review page of one coder, its first frame on the screen."""
-    desk.context.add_init_script(
+    desk.add_init_script(
         f"localStorage.getItem('micromimic.coder') ?? "
         f"localStorage.setItem('micromimic.coder', {coder!r})"
     )

@@ -193,7 +193,7 @@ def test_the_review_lists_them_and_a_filter_chooses(browser: str, tmp_path: Path
         privacy.expire(
             station.store, EXPIRES + timedelta(days=1)
         )  # numbers only: no player is needed
-        desk.context.add_init_script("localStorage.setItem('micromimic.coder', 'kim')")
+        desk.add_init_script("localStorage.setItem('micromimic.coder', 'kim')")
         page = desk.page(f"/review?recording={RECORDING}")
         page.wait_for_selector("html[data-open]")
 

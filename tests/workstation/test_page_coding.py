@@ -197,7 +197,7 @@ def test_held_back_movements_become_events_with_their_own_ends(
     station: Station, chromium: Browser
 ) -> None:
     with desk_at(station, chromium, viewport=NARROW, color_scheme="dark") as desk:
-        desk.context.add_init_script("localStorage.setItem('micromimic.coder', 'cleo')")
+        desk.add_init_script("localStorage.setItem('micromimic.coder', 'cleo')")
         page = desk.page(f"/review?recording={HELD}")
         page.wait_for_selector("html[data-open]")
         words = page.locator("#inspector-none").inner_text()
@@ -228,7 +228,7 @@ def test_held_back_movements_become_events_with_their_own_ends(
 
 @pytest.mark.usefixtures("blind")
 def test_what_was_held_back_waits_for_the_end_of_blind_coding(desk: Desk) -> None:
-    desk.context.add_init_script("localStorage.setItem('micromimic.coder', 'dora')")
+    desk.add_init_script("localStorage.setItem('micromimic.coder', 'dora')")
     page = desk.page(f"/review?recording={HELD}")
     page.wait_for_selector("html[data-open]")
     press(page, "h")
@@ -259,7 +259,7 @@ def test_evidence_of_what_was_not_reported_is_made_on_demand(desk: Desk, station
     known = reviews.get_analysis(station.store, RECORDING)
     assert known is not None
     first = known.payload["events"][0]
-    desk.context.add_init_script("localStorage.setItem('micromimic.coder', 'eve')")
+    desk.add_init_script("localStorage.setItem('micromimic.coder', 'eve')")
     page = desk.page(f"/review?recording={HELD}")
     page.wait_for_selector("html[data-open]")
     press(page, "h", "m")

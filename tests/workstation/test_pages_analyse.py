@@ -489,7 +489,7 @@ def test_finding_and_sorting(station: Station, chromium: Browser, tmp_path: Path
     first = recordings.get_recording(station.store, ids[few])
     add_recording(station.store, "copy.mp4", sha256=first.sha256)
     with desk_at(station, chromium) as desk:
-        desk.context.add_init_script("localStorage.setItem('micromimic.coder', 'kim')")
+        desk.add_init_script("localStorage.setItem('micromimic.coder', 'kim')")
         page = desk.page("/")
         page.wait_for_selector(row(page, few))
 
@@ -535,7 +535,7 @@ def test_the_report_of_a_blind_study_waits_for_the_coder(
     done, open_ = (add_recording(station.store, name, events=0) for name in ("a.mp4", "b.mp4"))
     reviews.decide(station.store, done.id, coder="kim", expected=0, action="done", event="")
     with desk_at(station, chromium) as desk:
-        desk.context.add_init_script("localStorage.setItem('micromimic.coder', 'kim')")
+        desk.add_init_script("localStorage.setItem('micromimic.coder', 'kim')")
         page = desk.page("/")
         report = page.locator(f"{row(page, done.name)} a:text-is('Report')")
         report.wait_for()

@@ -231,7 +231,7 @@ def test_frames_are_the_camera_s(
     """The planes of frames, and the canvas where a browser has none: grey, in order, timed."""
     with desk_at(station, chromium) as desk:
         if way == "canvas":
-            desk.context.add_init_script("delete window.MediaStreamTrackProcessor")
+            desk.add_init_script("delete window.MediaStreamTrackProcessor")
         page = desk.page("/live")
         began = time.monotonic()
         start(page)
@@ -442,7 +442,7 @@ def test_planted_movements_appear(tmp_path: Path, chromium: Browser, film: Path)
         running_station(tmp_path / "data") as station,
         desk_at(station, chromium, viewport=NARROW) as desk,
     ):
-        desk.context.add_init_script(FEED % FPS)
+        desk.add_init_script(FEED % FPS)
         desk.context.route("**/film/*", give)
         page = desk.page("/live")
         start(page)

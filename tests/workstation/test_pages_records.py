@@ -201,7 +201,7 @@ def test_sessions_lead_to_their_recordings(station: Station, chromium: Browser) 
     finish(station.store, two, "kim")
     finish(station.store, two, "lee", "reject")
     with desk_at(station, chromium) as desk:
-        desk.context.add_init_script("localStorage.setItem('micromimic.coder', 'lee')")
+        desk.add_init_script("localStorage.setItem('micromimic.coder', 'lee')")
         page = desk.page(f"/subjects?subject={subject.id}")
         line = page.locator(f"[data-session='{sessions[1]}']")
         line.wait_for()
@@ -292,7 +292,7 @@ def test_the_study_is_compared_and_taken_away(
     """Agreement, rates by condition and the study's zip, by keyboard; as the server has them."""
     people.change_session(station.store, decided.session_id, condition="stress")
     with desk_at(station, chromium, accept_downloads=True) as desk:
-        desk.context.add_init_script("localStorage.setItem('micromimic.coder', 'kim')")
+        desk.add_init_script("localStorage.setItem('micromimic.coder', 'kim')")
         page = desk.page("/export")
         until(page, "!document.querySelector('#agree button').disabled")
         page.select_option("#first", "kim")

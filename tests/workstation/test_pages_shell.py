@@ -108,7 +108,7 @@ def test_review_opens_what_is_left(station: Station, chromium: Browser) -> None:
         station.store, session_id=people.list_sessions(station.store)[2].id
     )
     with desk_at(station, chromium) as desk:
-        desk.context.add_init_script("localStorage.setItem('micromimic.coder', 'kim')")
+        desk.add_init_script("localStorage.setItem('micromimic.coder', 'kim')")
         page = desk.page("/about")
         review = '<link rel="icon" href="/static/icon.svg">'
         page.route("**/review?recording=*", lambda route: route.fulfill(body=review))
