@@ -45,9 +45,6 @@ class Stretch:
     onset_s: float = -inf
     offset_s: float = inf
 
-    def holds(self, seconds: float) -> bool:
-        return self.onset_s <= seconds < self.offset_s
-
 
 @dataclass(frozen=True)
 class CodedOne:
@@ -198,15 +195,14 @@ def conditions_of(coded: Coded, measure: Measure, coder: str, by: str = SESSION)
     """
     counted = []
     for one in coded.recordings:
-        if coder not in one.events or (
-            measure == "blinks" and (coder != MACHINE or one.blinks is None)
-        ):
+        unseen = measure == "blinks" and (coder != MACHINE or one.blinks is None)
+        if coder not in one.events or unseen:
             continue
         kind = "micro" if measure == "micro-expressions" else "macro"
         held = [e for e in one.events[coder] if e.status == "accepted" and e.kind == kind]
         moments = one.blinks or () if measure == "blinks" else [e.interval.apex for e in held]
         for stretch in one.stretches.get(by, ()):
-            count = sum(stretch.holds(moment) for moment in moments)
+            count = sum(stretch.onset_s <= moment < stretch.offset_s for moment in moments)
             seconds = stretch.found_s if measure == "blinks" else stretch.observed_s
             counted.append(Counted(one.subject, stretch.condition, count, seconds))
     return rates_by_condition(counted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,13 +25,15 @@ FILES: Final = (
 )
 FRAMES: Final = "frames"
 _TEXT: Final = Path(__file__).with_name("codebook.txt")
-_EACH: Final[Mapping[str, Sequence[tuple[str, str]]]] = {
-    "cause": tuple(CAUSES.items()),
-    "region": tuple((region, REGION_WORDS[region].lower()) for region in REGIONS),
-    "cell": tuple((cell, CELL_WORDS[cell]) for cell in CELLS),
-    "unit": tuple((unit, f"AU {unit} {UNIT_WORDS[unit]}") for unit in UNITS_SEEN),
-    "boundary": tuple((boundary, boundary) for boundary in BOUNDARIES),
-    "landmark": tuple((str(k), str(k)) for k in range(68)),
+Each = Mapping[str, Mapping[str, str]]
+"""What a line is repeated for, each with its words."""
+_EACH: Final[Each] = {
+    "cause": CAUSES,
+    "region": {region: REGION_WORDS[region].lower() for region in REGIONS},
+    "cell": {cell: CELL_WORDS[cell] for cell in CELLS},
+    "unit": {unit: f"AU {unit} {UNIT_WORDS[unit]}" for unit in UNITS_SEEN},
+    "boundary": {boundary: boundary for boundary in BOUNDARIES},
+    "landmark": {str(k): str(k) for k in range(68)},
 }
 
 
@@ -51,17 +53,16 @@ def columns_of(file: str, labels: Iterable[str] = ()) -> tuple[Column, ...]:
     >>> [column.name for column in columns_of("markers.csv")][-4:]
     ['label', 'onset_s', 'offset_s', 'origin']
     """
-    return tuple(_of(file, tuple(labels)))
+    return tuple(_of(file, {**_EACH, "class": {label: label for label in labels}}))
 
 
-def _of(section: str, labels: tuple[str, ...]) -> Iterator[Column]:
+def _of(section: str, each: Each) -> Iterator[Column]:
     for line in _sections()[section]:
         if line.startswith("@"):
-            yield from _of(line[1:], labels)
+            yield from _of(line[1:], each)
         elif line.startswith("*"):
             what, _, pattern = line[1:].partition(" ")
-            each = [(label, label) for label in labels] if what == "class" else _EACH[what]
-            for name, words in each:
+            for name, words in each[what].items():
                 yield from _column(pattern, name, words)
         else:
             yield from _column(line)
