@@ -6,6 +6,7 @@ import errno
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,16 @@ from ..rows import Prediction, of_rows, rows_in, table, takes_rows
 
 metrics_of = takes_rows(by_database.metrics_of)
 scopes_of = takes_rows(by_database.scopes_of)
-expected_scores = takes_rows(controls.expected_scores)
+
+
+@takes_rows
+def expected_scores(rows: Predictions, **given: Any) -> dict[str, dict[str, list[float]]]:
+    """Mean and ends of each score, by scope."""
+    return {
+        scope: {name: [found[name], *found[f"{name}_ci95"]] for name in ("uf1", "uar")}
+        for scope, found in controls.expected_scores(rows, **given).items()
+    }
+
 
 ROW = Prediction("samm", "006", "006_1_2", 3, 1, "negative", "surprise", (0.25, 0.25, 0.5))
 

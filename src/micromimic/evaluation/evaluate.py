@@ -535,11 +535,7 @@ def _write(
     metrics["controls"] = {name: metrics_of(rows) for name, rows in summary.controls.items()}
     if PRIOR in summary.controls:  # one draw says little: beside it what draws score on average
         for scope, expected in expected_scores(summary.controls[PRIOR]).items():
-            metrics["controls"][PRIOR][scope]["expected"] = {
-                key: value
-                for score, (mean, *ends) in expected.items()
-                for key, value in ((score, mean), (f"{score}_ci95", ends))
-            }
+            metrics["controls"][PRIOR][scope]["expected"] = expected
     metrics["reliability"] = reliability_of(summary.predictions)
     if doubt:
         metrics["doubt"] = doubt

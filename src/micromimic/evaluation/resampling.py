@@ -135,7 +135,7 @@ def mean_scores(
 
 
 def score_entries(values: NDArray[np.float64], drawn: NDArray[np.float64]) -> dict[str, Any]:
-    """UF1 and UAR with their 95 % intervals, None without draws."""
+    """(2,) UF1 and UAR, and their 95 % intervals of (2, draws); None without draws."""
     f1, recall = values.tolist()
     ends = [list(quantiles(row)) if row.size else None for row in drawn]
     return {"uf1": f1, "uar": recall, "uf1_ci95": ends[0], "uar_ci95": ends[1]}

@@ -210,24 +210,12 @@ def _control_rows(
         beside = ", ".join(f"{run.name} {run.protocol}" for run in owners)
         label = f"control: {name}" + (f" (beside {beside})" if often[name] > 1 else "")
         if name == PRIOR:
-            cells = _expected(expected_scores(control, halves=not owners[0].synthetic), columns)
-            table.append([cell(f"{label} (mean and 95 % range of draws)"), *cells])
+            scores = expected_scores(control, halves=not owners[0].synthetic)
+            label += " (mean and 95 % range of draws)"
         else:
             scores = metrics_of(control, draws=draws, halves=not owners[0].synthetic)
-            table.append([cell(label), *markdown.score_cells(scores, columns)])
+        table.append([cell(label), *markdown.score_cells(scores, columns)])
     return table
-
-
-def _expected(
-    found: Mapping[str, Mapping[str, tuple[float, float, float]]], columns: Sequence[str]
-) -> list[str]:
-    """Means, and between which 95 % of the draws lie."""
-
-    def text(scope: str, score: str) -> str:
-        mean, *ends = found[scope][score]
-        return markdown.with_range(mean, ends)
-
-    return markdown.pairs_of_cells(columns, found, text)
 
 
 def _article_row(method: str, columns: Sequence[str]) -> list[str]:
