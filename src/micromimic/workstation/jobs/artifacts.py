@@ -31,7 +31,7 @@ from micromimic.face.landmarks import LandmarkBackend
 from micromimic.face.people import People, find_people
 from micromimic.face.signals import FaceSignals
 from micromimic.media.copied import copyable, write_copy
-from micromimic.media.sound import PEAKS_PER_S, SoundTrack
+from micromimic.media.sound import PEAKS_PER_S
 from micromimic.media.video import Frame, FrameSource, VideoSource, open_source
 from micromimic.media.writer import ProxyWriter
 from micromimic.motion.spotting.dense.measure import DenseSignals
@@ -103,7 +103,7 @@ def write_recording(
         if person is not None:
             people = find_people(frames, backend, look)
             wanted = people.wanted(person)
-        analysis, sound, (width, height) = _first_pass(
+        analysis, heard, (width, height) = _first_pass(
             frames,
             folder,
             check_work,
@@ -127,12 +127,8 @@ def write_recording(
         source=replace(analysis.source, path=PurePath(name or video).name or video.name),
         settings={**analysis.settings, "fps": fps, "person": person},
     )
-    if sound is not None and sound.problem:
-        warning = AnalysisWarning("sound", sound.problem)
-        named = replace(named, warnings=(*analysis.warnings, warning))
     review = review_document(named)
     review |= {"person": person, "people": [] if people is None else people_document(people)}
-    heard = sound is not None and bool(sound.layout)
     review["proxy"] = {"width": width, "height": height, "sound": heard}
     write_analysis(named, folder)
     write_eaf(named, folder / "events.eaf", beside_video=True)
@@ -142,9 +138,10 @@ def write_recording(
 
 def _first_pass(
     frames: FrameSource, folder: Path, check_work: Callable[[int, float], None], **how: Any
-) -> tuple[Analysis, SoundTrack | None, tuple[int, int]]:
+) -> tuple[Analysis, bool, tuple[int, int]]:
     """Analyse; ``how`` is for `analyze_frames`. Then there is what the page plays: a copy of what
-    every browser plays and steps through, else encoded on the way. With its sound and size."""
+    every browser plays and steps through, else encoded on the way. Whether it has sound; its size.
+    """
     path, size, rate = folder / "proxy.mp4", (frames.width, frames.height), frames.nominal_fps
     video = frames if isinstance(frames, VideoSource) else None
     with ExitStack() as stack:
@@ -171,10 +168,14 @@ def _first_pass(
             for frame in frames:
                 each(frame)
         size = size if proxy is None else proxy.size
-    if sound is not None and sound.layout:
+    heard = sound is not None and bool(sound.layout)
+    if sound is not None and heard:
         waveform = {"rate": PEAKS_PER_S, "peaks": list(sound.peaks)}
         write_whole(folder / "waveform.json", json.dumps(waveform))
-    return analysis, sound, size
+    if sound is not None and sound.problem:
+        warning = AnalysisWarning("sound", sound.problem)
+        analysis = replace(analysis, warnings=(*analysis.warnings, warning))
+    return analysis, heard, size
 
 
 def _work_limit(
