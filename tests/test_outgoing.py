@@ -365,7 +365,7 @@ def test_evaluate_compare_train_and_audit(watch: Watch, maps: Path, tmp_path: Pa
     seen = commands(
         watch,
         tmp_path / "run",
-        ("evaluate", maps, *models, "--groups", 2, "--jobs", 2, "--out", runs),
+        ("evaluate", maps, *models, "--groups", 2, "--out", runs),
         ("compare", *(runs / name for name in names)),
         ("train", maps, *short, "--out", model, "--tensorboard", curves),
         (*audit, "--out", tmp_path / "audit"),

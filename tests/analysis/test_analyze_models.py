@@ -18,6 +18,7 @@ from micromimic.cli.main import main
 from micromimic.core.canonical import follow
 from micromimic.core.errors import ModelError
 from micromimic.core.labels import THREE
+from micromimic.core.results import Analysis
 from micromimic.face.crops import face_crop
 from micromimic.face.landmarks import DlibLandmarks
 from micromimic.media.video import Frame, open_source
@@ -238,11 +239,35 @@ def pictures(video: Path) -> list[np.ndarray]:
         return [frame.rgb() for frame in source]
 
 
-def test_analyze_shows_a_face_model_the_apex(
-    video: Path, pictures: list[np.ndarray], files: dict[str, Path], backend: DlibLandmarks
+@pytest.fixture(scope="module")
+def by_face(
+    video: Path,
+    files: dict[str, Path],
+    backend: DlibLandmarks,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Analysis:
+    """What a face model says whose file is gone once the first frame is read."""
+    file = tmp_path_factory.mktemp("gone") / "mine.onnx"
+    file.write_bytes(files["faces"].read_bytes())
+
+    def remove(frame: Frame) -> None:
+        file.unlink(missing_ok=True)
+
+    with open_source(video) as source:
+        config = AnalyzeConfig(model=file)
+        return analyze_frames(source, config=config, backend=backend, each=remove)
+
+
+def test_a_model_that_is_removed_meanwhile_stays_the_one_that_was_checked(
+    by_face: Analysis,
 ) -> None:
-    found = analyze(video, config=AnalyzeConfig(model=files["faces"]), backend=backend)
-    assert found.model.name == "linear-faces"
+    assert by_face.model.name == "linear-faces"
+
+
+def test_analyze_shows_a_face_model_the_apex(
+    by_face: Analysis, pictures: list[np.ndarray], files: dict[str, Path]
+) -> None:
+    found = by_face
     assert len(found.events) == 2
     model = load_model(files["faces"])
     places = found.track.transforms
@@ -259,6 +284,7 @@ def test_analyze_shows_a_face_model_the_apex(
 
 def test_analyze_shows_a_volume_model_every_frame(
     video: Path,
+    by_face: Analysis,
     files: dict[str, Path],
     backend: DlibLandmarks,
     monkeypatch: pytest.MonkeyPatch,
@@ -272,10 +298,9 @@ def test_analyze_shows_a_volume_model_every_frame(
 
     monkeypatch.setattr(VolumeModel, "predict", spy)
     found = analyze(video, config=AnalyzeConfig(model=files["volume"]), backend=backend)
-    shipped = analyze(video, backend=backend)
-    assert [e.interval for e in found.events] == [e.interval for e in shipped.events]
+    assert [e.interval for e in found.events] == [e.interval for e in by_face.events]
     assert len(seen) == len(found.events) == 2
-    for event, clip, other in zip(found.events, seen, shipped.events, strict=True):
+    for event, clip, other in zip(found.events, seen, by_face.events, strict=True):
         assert clip.shape == (event.offset_frame - event.onset_frame + 1, 170, 140)
         assert clip.dtype == np.uint8
         # registered: the frames differ by noise and by the movement, not by the head's drift
@@ -318,21 +343,6 @@ def test_an_unusable_model_is_refused_before_a_frame_is_read(tmp_path: Path) -> 
     unread: Any = object()
     with pytest.raises(ModelError, match="expected an ONNX model"):
         analyze_frames(unread, config=AnalyzeConfig(model=tmp_path / "mine.onnx"))
-
-
-def test_a_model_that_is_removed_meanwhile_stays_the_one_that_was_checked(
-    video: Path, files: dict[str, Path], tmp_path: Path, backend: DlibLandmarks
-) -> None:
-    file = tmp_path / "mine.onnx"
-    file.write_bytes(files["faces"].read_bytes())
-
-    def remove(frame: Frame) -> None:
-        file.unlink(missing_ok=True)
-
-    with open_source(video) as source:
-        config = AnalyzeConfig(model=file)
-        found = analyze_frames(source, config=config, backend=backend, each=remove)
-    assert found.model.name == "linear-faces"
 
 
 def test_recognize_takes_models_of_one_or_two_frames(

@@ -182,7 +182,7 @@ def test_the_command_writes_a_model_and_its_card(tmp_path, capsys):
                 "--maps",
                 "600",
                 "--validation",
-                "600",
+                "2000",
                 "--epochs",
                 "1",
                 "--without",

@@ -73,7 +73,7 @@ def test_one_teacher_is_the_network(config) -> None:
     from weights.distillation import train_model, train_network
     from weights.flow_maps import lessons_of
 
-    alone = replace(config, teachers=1)
+    alone = replace(config, maps=96, epochs=1, lessons=1, teachers=1)
     lessons = lessons_of(alone)
     network = train_model(lessons, alone)
     same = train_network(lessons.of(0), alone, derive_seed(5, 0))

@@ -348,7 +348,3 @@ def test_train_and_evaluate_know_it(data: Samples, tmp_path: Path):
     asked = RunConfig(model="flow-ensemble", protocol="apply", init=out)
     with pytest.raises(InputError, match="fitted to 36 of these clips and 6 of these subjects"):
         evaluate_run(manifest, asked, tmp_path / "applied")
-    asked = replace(asked, allow_overlap=True)
-    applied = evaluate_run(manifest, asked, tmp_path / "applied")
-    assert applied.metrics["composite"]["uf1"] > found.metrics["composite"]["uf1"] - 0.2
-    assert "OVERLAP: fitted to 36" in (tmp_path / "applied" / "tables.md").read_text()

@@ -24,12 +24,12 @@ from micromimic.synthesis.maps import generate_maps
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 TINY = {
     "seed": 3,
-    "maps": 256,
+    "maps": 192,
     "measured": 0,
-    "epochs": 4,
+    "epochs": 3,
     "teachers": 2,
-    "lessons": 4,
-    "validation": 300,
+    "lessons": 3,
+    "validation": 120,
 }
 LABELS = [THREE.names[k % 3] for k in range(240)]
 
@@ -84,7 +84,7 @@ def test_training_is_deterministic_to_the_byte(tmp_path: Path) -> None:
     from weights.config import FlowConfig
     from weights.flow import train_flow
 
-    config = FlowConfig(**TINY | {"maps": 96, "epochs": 1, "lessons": 1, "validation": 60})
+    config = FlowConfig(**TINY | {"maps": 48, "epochs": 1, "lessons": 1, "validation": 30})
     first, again = (train_flow(tmp_path / f"{name}.onnx", config) for name in ("first", "again"))
     assert again.read_bytes() == first.read_bytes()
 
@@ -93,7 +93,7 @@ def test_a_tiny_training_learns_and_writes_its_card(tiny: Path, maps: np.ndarray
     model = load_model(tiny)
     assert uf1(LABELS, np.asarray(THREE.names)[model.probabilities(maps).argmax(1)]) > 0.6
     card = tiny.with_name("MODEL_CARD.md").read_text(encoding="utf-8")
-    for part in ("--seed 3", "512 drawn maps", "AI Act", "MIT", "## Limits", "harder"):
+    for part in ("--seed 3", "384 drawn maps", "AI Act", "MIT", "## Limits", "harder"):
         assert part in card
     assert [p.name for p in tiny.parent.iterdir() if p.name.startswith(".")] == []
 
