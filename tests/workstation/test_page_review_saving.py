@@ -258,7 +258,7 @@ def test_what_there_is_to_say_when_there_is_nothing_to_review(desk: Desk, statio
     for query, words in (
         ("?recording=film", "expected a recording, got film"),
         (f"?recording={'0' * 32}", "expected"),
-        (f"?recording={failed.id}", "failed. expected a video, got 3 frames"),
+        (f"?recording={failed.id}", "failed. expected results, got a part"),
     ):
         page = desk.context.new_page()
         page.add_init_script("localStorage.setItem('micromimic.coder', 'ida')")
