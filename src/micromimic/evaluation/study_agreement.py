@@ -29,7 +29,7 @@ from micromimic.evaluation.agreement import (
     kappas,
     side_by_side,
 )
-from micromimic.evaluation.resampling import times_drawn
+from micromimic.evaluation.resampling import subject_numbers, times_drawn
 
 LEAST_UNITS: Final = 5
 """Fewer subjects, or recordings, give no interval: resampling them would claim too much."""
@@ -182,9 +182,8 @@ def _categories(listed: Sequence[CodedRecording], labels: Sequence[str]) -> tupl
 def _units(listed: Sequence[CodedRecording]) -> tuple[Array, Resampled | None]:
     """(recordings,) number of what is drawn with each; one of no known person is its own."""
     people = [r.subject or f"\n{r.id}" for r in listed]
-    place = {who: k for k, who in enumerate(dict.fromkeys(people))}
-    units = np.array([place[who] for who in people], np.int64)
-    if len(place) >= LEAST_UNITS and any(r.subject for r in listed):
+    units = subject_numbers(people)
+    if len(set(people)) >= LEAST_UNITS and any(r.subject for r in listed):
         return units, "subjects"
     if len(listed) >= LEAST_UNITS:
         return np.arange(len(listed)), "recordings"
