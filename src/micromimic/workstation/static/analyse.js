@@ -1,6 +1,6 @@
 // The page that takes videos in and lists what came of them.
 
-import { api, byId, confirmThat, el, formatDuration, formatSize, header, notice, plural, showError, showLine } from "./app.js";
+import { api, byId, confirmThat, el, formatDuration, formatSize, header, invalid, notice, onSubmit, plural, showError } from "./app.js";
 import { editRecording } from "./analyse/edit.js";
 import { List } from "./analyse/list.js";
 import { Staging } from "./analyse/staging.js";
@@ -52,14 +52,12 @@ function numberIn(id, { least, most, whole, what }) {
   return { value: text === "" ? "" : value, line: bad ? `expected ${what} from ${least} to ${most}, got ${field.value}; correct it` : null };
 }
 
-async function submit(event) {
-  event.preventDefault();
+async function submit() {
   const fps = numberIn("fps", { least: 1, most: 10000, whole: false, what: "frames a second" });
   const days = numberIn("days", { least: 0, most: 36500, whole: true, what: "a whole number of days" });
   const person = numberIn("person", { least: 1, most: 1000, whole: true, what: "the number of a person" });
   const line = staging.problem() ?? fps.line ?? days.line ?? person.line;
-  showLine(byId("add-problem"), line);
-  if (line) return;
+  if (line) throw invalid(line);
   byId("start").disabled = true;
   try {
     const all = await staging.begin();
@@ -67,10 +65,9 @@ async function submit(event) {
     byId("say").textContent = all.length ? `${plural(all.length, "upload")} begun` : "done as the table says";
     await list.refresh();
     byId("list-title").scrollIntoView({ block: "nearest" });
-  } catch (error) {
-    showLine(byId("add-problem"), error.message);
+  } finally {
+    await staging.refresh();
   }
-  await staging.refresh();
 }
 
 async function prepare() {
@@ -83,6 +80,6 @@ async function prepare() {
   await staging.refresh();
 }
 
-byId("add").addEventListener("submit", submit);
+onSubmit("add", submit);
 list.refresh();
 prepare().catch(showError);

@@ -1,6 +1,6 @@
 // The live page: buttons, states and numbers around a LiveSession.
 
-import { byId, el, fill, formatDuration, header, inNextFrame, plural, sentence, sharp, showError, showLine } from "./app.js";
+import { byId, el, fill, formatDuration, header, inNextFrame, ordinal, plural, sentence, sharp, showError, showLine } from "./app.js";
 import { drawCells, ontoCanvas } from "/static/viewer/face.js";
 import { consentFields } from "./lib/consent.js";
 import { LiveCurve } from "./live/curve.js";
@@ -41,8 +41,6 @@ function resolves(seconds) {
   if (seconds === null) return ["too slow", "frames come too slowly for any micro-expression"];
   return [`from ${seconds.toFixed(2)} s`, seconds > 0.041 ? "shorter movements are missed" : "all that are called micro-expressions"];
 }
-
-const ordinal = (number) => `${number}${{ 2: "nd", 3: "rd" }[number] ?? "th"}`;
 
 /** Before the first status. */
 const IDLE = { fps: 0, source_fps: 0, received: 0, dropped: 0, thinning: 1, shortest_s: null, latency_ms: {} };

@@ -2,8 +2,7 @@
 
 import { api, byId, coder, el, fill, formatDate, header, notice, plural, showError, term } from "./app.js";
 import { consentLine, loadRecordings, loadSessions, loadSubjects, sessionName } from "./lib/records.js";
-import { editSession, editSubject } from "./lib/people.js";
-import { forgetSubject, removeSession } from "./subjects/forms.js";
+import { editSession, editSubject, forgetSubject, removeSession } from "./lib/subjects.js";
 import { indicatorCard } from "./subjects/plot.js";
 
 header("subjects");

@@ -1,12 +1,10 @@
 // Another name, session or end of a recording's video.
 
-import { api, ask, el, formatDate, today } from "../app.js";
+import { api, ask, fieldsOf, formatDate, localDay, option, today } from "../app.js";
 import { loadSessions, sessionOptions } from "../lib/records.js";
-import { editSession } from "../lib/people.js";
+import { editSession } from "../lib/subjects.js";
 
 const NEW = "new";
-
-const localDay = (moment) => (moment ? new Date(Date.parse(moment) - new Date(moment).getTimezoneOffset() * 60000).toISOString().slice(0, 10) : "");
 
 /** A session made in place: its id. The line where none was made. */
 async function madeSession() {
@@ -15,30 +13,17 @@ async function madeSession() {
   return made.consent.given ? { id: made.id } : { line: "expected a session with consent, got one without; note it on the page Subjects" };
 }
 
-function fields(recording, sessions) {
-  const kept = recording.media === "kept";
-  return [
-    el("div", { class: "field" }, el("label", { for: "edit-name" }, "Name"),
-      el("input", { id: "edit-name", name: "name", type: "text", required: true, maxlength: "200", autocomplete: "off", value: recording.name, dataset: { missing: "expected a name, got nothing; type one" } })),
-    el("div", { class: "field" }, el("label", { for: "edit-session" }, "Subject and session"),
-      el("select", { id: "edit-session", name: "session_id" },
-        !recording.session_id && el("option", { value: "" }, "No session"),
-        sessionOptions(sessions, { needConsent: true, chosen: recording.session_id }),
-        el("option", { value: NEW }, "New session …")),
-      el("small", {}, "Decisions go with the recording.")),
-    kept && el("div", { class: "field" }, el("label", { for: "edit-day" }, "Keep the video until"),
-      el("input", { id: "edit-day", name: "day", type: "date", value: localDay(recording.expires_at) }),
-      el("small", {}, "Then video and pictures are removed; events and decisions stay. Empty: until it is deleted.")),
-  ];
-}
-
 /** Asks what is to change of a recording, and changes it; gives whether it did. */
 export async function editRecording(recording) {
   const sessions = await loadSessions();
-  const before = { name: recording.name, session_id: recording.session_id ?? "", day: localDay(recording.expires_at) };
+  const before = { name: recording.name, session_id: recording.session_id ?? "", day: recording.expires_at ? localDay(recording.expires_at) : "" };
+  const body = fieldsOf("recording-form", before);
+  if (recording.media !== "kept") body.querySelector("[data-of=video]").remove();
+  body.querySelector("select").append(...(recording.session_id ? [] : [option("", "No session")]),
+    ...sessionOptions(sessions, { needConsent: true, chosen: recording.session_id }), option(NEW, "New session …"));
   return (await ask({
     title: `Edit ${recording.name}`,
-    body: fields(recording, sessions),
+    body,
     check: async (now) => {
       const changed = (key) => now[key] !== undefined && now[key] !== before[key];
       if (changed("day") && now.day && now.day < today()) return `expected a day from ${formatDate(today())} on, got ${formatDate(now.day)}; choose another`;

@@ -22,11 +22,11 @@ const text = new Intl.Collator("en", { numeric: true }).compare;
 const session = (r) => (r.subject_code ? `${r.subject_code} ${r.held_on} ${r.condition} ${r.session_title}` : "\uffff");
 const finished = (r) => r.progress.filter((one) => one.done).length;
 /** What runs, then what waits in its order, then the rest. */
-const turn = (r) => (r.job?.status === "running" ? 0 : r.job?.status === "queued" ? r.job.place : Infinity);
+const queuePlace = (r) => (r.job?.status === "running" ? 0 : r.job?.status === "queued" ? r.job.place : Infinity);
 
 // Each keeps the order of the server, newest first, where it says nothing.
 const SORT = {
-  newest: (a, b) => (turn(a) === turn(b) ? 0 : turn(a) - turn(b)),
+  newest: (a, b) => (queuePlace(a) === queuePlace(b) ? 0 : queuePlace(a) - queuePlace(b)),
   session: (a, b) => text(session(a), session(b)) || text(a.name, b.name),
   name: (a, b) => text(a.name, b.name),
   candidates: (a, b) => (b.events ?? -1) - (a.events ?? -1),

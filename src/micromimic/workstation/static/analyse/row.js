@@ -1,6 +1,6 @@
 // One recording in the list.
 
-import { all, apiUrl, coder, el, fill, formatDate, formatDuration, formatMoment, formatSize, plural } from "../app.js";
+import { all, apiUrl, coder, el, fill, formatDate, formatDuration, formatMoment, formatSize, ordinal, plural } from "../app.js";
 import { personWords } from "../lib/persons.js";
 import { finishedBy, sessionName } from "../lib/records.js";
 
@@ -11,11 +11,6 @@ export const active = (recording) => ["queued", "running"].includes(recording.jo
 const STAGES = {
   people: "looking who is in it", tracking: "following the face", evidence: "naming movements", writing: "writing the results",
   pictures: "making pictures for the review",
-};
-
-const ordinal = (number) => {
-  const teen = Math.floor(number / 10) % 10 === 1;
-  return `${number}${(teen ? null : ["th", "st", "nd", "rd"][number % 10]) ?? "th"}`;
 };
 
 /** "about 40 s", "about 12 min": an estimate is no exact number. */

@@ -38,7 +38,10 @@ export class Staging {
       byId(`choose-${id}`).addEventListener("click", () => byId(id).click());
       byId(id).addEventListener("change", ({ target }) => { this.take(chosen(target)); target.value = ""; });
     }
-    byId("choose-table").addEventListener("click", () => this.#openTable());
+    byId("choose-table").addEventListener("click", () => {
+      this.#write(byId("table").value || `${HEAD}\n`);
+      byId("table").focus();
+    });
     byId("table").addEventListener("input", () => this.#check(PAUSE_MS));
     byId("session").addEventListener("change", () => this.show());
     byId("from-folders").addEventListener("click", () => this.#write(tableOfFolders(this.videos)));
@@ -87,11 +90,6 @@ export class Staging {
       else this.others += 1;
     }
     this.#check();
-  }
-
-  #openTable() {
-    this.#write(byId("table").value || `${HEAD}\n`);
-    byId("table").focus();
   }
 
   #write(text) {

@@ -1,6 +1,8 @@
 // Which video belongs to which session: a table video,subject,session,condition,date. The server reads
 // it (imports/assignments.py); here it is told from other files, and suggested from folders.
 
+import { localDay } from "../app.js";
+
 const COLUMNS = ["video", "subject", "session", "condition", "date"];
 export const HEAD = COLUMNS.join(",");
 
@@ -11,7 +13,6 @@ export function looksLikeTable(text) {
 }
 
 const quoted = (cell) => (/[",;\t]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell);
-const day = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * 60000).toISOString().slice(0, 10);
 
 /** The table that folders suggest: the first below what all share is the subject, the next the session; the day is the file's. */
 export function tableOfFolders(videos) {
@@ -23,7 +24,7 @@ export function tableOfFolders(videos) {
   const rows = videos.map(({ path, file }, k) => {
     const [subject = "", ...session] = folders[k].slice(shared);
     const stem = path.split("/").pop().replace(/\.[^.]*$/, "");
-    return [path, subject, session.join(" ") || stem, "", day(file.lastModified)].map(quoted).join(",");
+    return [path, subject, session.join(" ") || stem, "", localDay(file.lastModified)].map(quoted).join(",");
   });
   return [HEAD, ...rows].join("\n");
 }

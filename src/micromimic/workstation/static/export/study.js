@@ -35,10 +35,11 @@ export function studyAgreement(found, picture) {
   if (!found.recordings) return el("div", { class: "stack agreement" }, notes);
   const [pooled] = found.rows;
   const each = found.rows.filter((one) => one.group === "recording");
+  const people = found.subjects ? ` of ${plural(found.subjects, "person").replace("persons", "people")}` : ""; // who was filmed may be unknown
   const drawn = new DOMParser().parseFromString(picture, "image/svg+xml").documentElement;
   drawn.removeAttribute("color"); // the page's ink
   return el("div", { class: "stack agreement" },
-    el("p", { id: "compared" }, `${plural(found.recordings, "recording")} of ${plural(found.subjects, "person").replace("persons", "people")}, finished by both. An event is the same where ${Math.round(100 * found.overlap)} % of the time that either covers is shared.`),
+    el("p", { id: "compared" }, `${plural(found.recordings, "recording")}${people}, finished by both. An event is the same where ${Math.round(100 * found.overlap)} % of the time that either covers is shared.`),
     figures(pooled, pooled.candidates), notes, parts(found.rows.filter((one) => one.group !== "recording")),
     el("div", { class: "both" }, timing(pooled), confusion(found, found.first, found.second)),
     el("figure", { class: "scroll", tabindex: 0, "aria-label": "Agreement with its intervals" }, document.adoptNode(drawn)),

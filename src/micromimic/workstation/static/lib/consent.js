@@ -2,10 +2,10 @@
 
 import { byId, showLine } from "/static/viewer/dom.js";
 import { showError } from "./dialogs.js";
-import { editSession } from "./people.js";
 import { fillSelect, option } from "./forms.js";
 import { consentLine, loadSessions, sessionOptions } from "./records.js";
 import { coder } from "./shell.js";
+import { editSession } from "./subjects.js";
 
 /**
  * Makes the fields of consent.html.jinja work. Gives {sessions, refresh, reset, show, problem, noted,

@@ -1,6 +1,6 @@
 // Messages in the corner, questions in a dialog.
 
-import { el, showLine } from "/static/viewer/dom.js";
+import { all, byId, el, showLine } from "/static/viewer/dom.js";
 import { lineOf } from "./forms.js";
 
 function message(text, bad) {
@@ -70,6 +70,13 @@ export async function ask({ title, body = [], action = "Save", danger = false, c
   });
   await closed;
   return values;
+}
+
+/** The fields of a template of the page, filled in. */
+export function fieldsOf(id, values) {
+  const body = byId(id).content.cloneNode(true);
+  for (const field of all("[name]", body)) field[field.type === "checkbox" ? "checked" : "value"] = values[field.name] ?? "";
+  return body;
 }
 
 /** A form's values by name: text trimmed, ticks as true or false. */

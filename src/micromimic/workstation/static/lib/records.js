@@ -11,7 +11,6 @@ export async function loadSessions(subject = "") {
     a.subject_code.localeCompare(b.subject_code, "en", { numeric: true }) || b.held_on.localeCompare(a.held_on));
 }
 
-/** All subjects by code. */
 export async function loadSubjects() {
   const { subjects } = await api("/subjects");
   return subjects.sort((a, b) => a.code.localeCompare(b.code, "en", { numeric: true }));

@@ -1,8 +1,8 @@
 // What surrounds every page: theme, who is coding, what this browser remembers.
 
-import { byId, el } from "/static/viewer/dom.js";
+import { byId } from "/static/viewer/dom.js";
 import { themeButton } from "/static/viewer/theme.js";
-import { ask } from "./dialogs.js";
+import { ask, fieldsOf } from "./dialogs.js";
 import { explainTerms } from "./glossary.js";
 
 /** A value kept in this browser or this tab; "" where there is none or storage is off. */
@@ -41,16 +41,9 @@ export const coder = () => name;
 
 /** Asks for the name of the person who is coding; gives it, or the one before when cancelled. */
 export async function askCoder() {
-  const field = el("input", {
-    id: "coder-name", name: "coder", type: "text", required: true, maxlength: "64", autocomplete: "off",
-    value: name, dataset: { missing: "expected a name, got nothing; type yours or a pseudonym" },
-  });
   const values = await ask({
     title: "Who is coding?",
-    body: [
-      el("p", { class: "hint" }, "Decisions and consent are noted under this name, and your reviews are found by it: type it the same way each time. It stays in this browser."),
-      el("div", { class: "field" }, el("label", { for: "coder-name" }, "Name or pseudonym"), field),
-    ],
+    body: fieldsOf("coder-form", { coder: name }),
     action: "Use this name",
   });
   if (values) {

@@ -46,5 +46,13 @@ export function plural(count, one) {
 /** A line as a sentence: with a capital and a full stop. */
 export const sentence = (line) => line && line[0].toUpperCase() + line.slice(1) + (/[.!?]$/.test(line) ? "" : ".");
 
-/** Where the person sits, as a date of the records. */
-export const today = () => new Date(Date.now() - new Date().getTimezoneOffset() * 60000).toISOString().slice(0, 10);
+/** The day of a moment where the person sits, as a date of the records. @param {string | number} moment */
+export const localDay = (moment) => new Date(Number(new Date(moment)) - new Date(moment).getTimezoneOffset() * 60000).toISOString().slice(0, 10);
+
+export const today = () => localDay(Date.now());
+
+/** "1st", "2nd", "13th". */
+export function ordinal(number) {
+  const teen = Math.floor(number / 10) % 10 === 1;
+  return `${number}${(teen ? null : ["th", "st", "nd", "rd"][number % 10]) ?? "th"}`;
+}

@@ -35,11 +35,3 @@ export function withChanges(review, changes) {
   }
   return [...events].sort((a, b) => a.onset_frame - b.onset_frame || a.apex_frame - b.apex_frame);
 }
-
-/** Why a change cannot be, in one line, or null. */
-export function refusal(event, { onset_frame: onset, apex_frame: apex, offset_frame: offset }) {
-  const frames = { onset: onset ?? event.onset_frame, apex: apex ?? event.apex_frame, offset: offset ?? event.offset_frame };
-  if (frames.onset > frames.apex) return `expected the onset at or before the apex (frame ${frames.apex}), got frame ${frames.onset}; move the other first`;
-  if (frames.apex > frames.offset) return `expected the apex at or before the offset (frame ${frames.offset}), got frame ${frames.apex}; move the other first`;
-  return null;
-}

@@ -2,16 +2,18 @@
 
 import { PLACES, el, openDialog, pressed } from "/static/app.js";
 
+/** What a press does; by mouse the button gives the focus back first, so that space plays on. */
+export const pressing = (act) => (event) => {
+  if (event.detail) event.currentTarget.blur();
+  act();
+};
+
 /**
- * A button with its key, if it has one. Pressed by mouse it gives the focus back, so that space plays on.
+ * A button with its key, if it has one.
  * @param {string} label @param {string | null} key @param {() => any} act @param {Record<string, any>} [props]
  */
 export function keyed(label, key, act, { icon = null, title = label, ...props } = {}) {
-  const press = (event) => {
-    if (event.detail) event.currentTarget.blur();
-    act();
-  };
-  return el("button", { type: "button", "aria-keyshortcuts": key, title: `${title}${key ? ` (${key})` : ""}`, onclick: press, ...props },
+  return el("button", { type: "button", "aria-keyshortcuts": key, title: `${title}${key ? ` (${key})` : ""}`, onclick: pressing(act), ...props },
     icon, label, key && el("kbd", {}, key));
 }
 

@@ -5,26 +5,19 @@ import { all, byId, el, fill, pressed } from "/static/app.js";
 import { notation, parseUnits, unitWords } from "/static/lib/units.js";
 import { askOne, askSome, keyed } from "./choices.js";
 import { isMasked } from "./draft.js";
-import { hasMore } from "./scheme.js";
 import { eventName } from "./words.js";
 
 const SIDES = [["", "side"], ["left", "left"], ["right", "right"], ["both", "both"]];
 const INTENSITIES = [["", "intensity"], ...[..."ABCDE"].map((letter) => [letter, letter])];
-const CHOOSE = "choose an event first: n is the next one";
 
 export class Coding {
   constructor(model) {
     this.model = model;
     const { scheme } = model;
-    this.root = el("div", { id: "coding", class: "coding", role: "group", "aria-label": "More of this event" });
-    byId("note").closest(".field").before(this.root);
-    if (!hasMore(scheme)) {
-      this.root.hidden = true;
-      return;
-    }
-    fill(this.root, scheme.units.length > 0 && this.#unitRows(scheme), scheme.certainty.length > 0 && this.#sureRow(scheme),
+    fill(byId("coding"), scheme.units.length > 0 && this.#unitRows(scheme), scheme.certainty.length > 0 && this.#sureRow(scheme),
       scheme.tags.length > 0 && this.#tagRow(scheme), scheme.templates.length > 0 && this.#templateRow(scheme));
-    for (const name of ["events", "select"]) model.addEventListener(name, () => this.show());
+    byId("coding").hidden = !byId("coding").childElementCount;
+    model.on("events select", () => this.show());
     this.show();
   }
 
@@ -54,34 +47,31 @@ export class Coding {
   }
 
   focusUnits() {
-    if (!this.model.event()) return this.model.say(CHOOSE);
+    if (!this.model.chosen()) return;
     this.field.focus();
-    return this.field.select();
+    this.field.select();
   }
 
   nextSure() {
-    const event = this.model.event(), steps = ["", ...this.model.scheme.certainty];
-    if (!event) return this.model.say(CHOOSE);
-    return this.#sure(steps[(steps.indexOf(event.certainty ?? "") + 1) % steps.length]);
+    const event = this.model.chosen(), steps = ["", ...this.model.scheme.certainty];
+    if (event) this.#sure(steps[(steps.indexOf(event.certainty ?? "") + 1) % steps.length]);
   }
 
   async askTags() {
-    const event = this.model.event();
-    if (!event) return this.model.say(CHOOSE);
+    const event = this.model.chosen();
+    if (!event) return;
     const tags = await askSome({
       title: `Tags of event ${eventName(event.key)}`, hint: "Numbers tick, Enter takes them.", options: this.model.scheme.tags, ticked: event.tags ?? [],
     });
     if (tags) this.#tag(event, tags);
-    return undefined;
   }
 
   async askTemplate() {
-    const { model } = this, { templates } = model.scheme, event = model.event();
-    if (!event) return model.say(CHOOSE);
+    const { templates } = this.model.scheme, event = this.model.chosen();
+    if (!event) return;
     const options = templates.map((template) => /** @type {[string, any, string]} */ ([template.name, null, templateWords(template)]));
     const chosen = await askOne({ title: "Code as", hint: "A template sets class, action units and tags in one decision.", options });
     if (chosen !== null) this.#apply(templates[chosen], event);
-    return undefined;
   }
 
   #unitRows(scheme) {
@@ -102,20 +92,17 @@ export class Coding {
 
   #sureRow({ certainty }) {
     this.sure = certainty.map((step) => keyed(step, null, () => this.#sure(this.model.event()?.certainty === step ? "" : step), { class: "small", dataset: { sure: step } }));
-    return el("div", { class: "row" }, el("span", { class: "label", id: "sure-label" }, "How sure ", el("kbd", {}, "y")),
-      el("div", { class: "group joined", role: "group", "aria-labelledby": "sure-label" }, this.sure));
+    return buttonRow("sure", "How sure ", "y", this.sure, "joined");
   }
 
   #tagRow({ tags }) {
     this.tags = tags.map((tag) => keyed(tag, null, () => this.#toggleTag(tag), { class: "small", dataset: { tag } }));
-    return el("div", { class: "row" }, el("span", { class: "label", id: "tags-label" }, "Tags ", el("kbd", {}, "g")),
-      el("div", { class: "group wrap", role: "group", "aria-labelledby": "tags-label" }, this.tags));
+    return buttonRow("tags", "Tags ", "g", this.tags);
   }
 
   #templateRow({ templates }) {
-    return el("div", { class: "row" }, el("span", { class: "label", id: "templates-label" }, "Template ", el("kbd", {}, "x")),
-      el("div", { class: "group wrap", role: "group", "aria-labelledby": "templates-label" }, templates.map((template) =>
-        keyed(template.name, null, () => this.#apply(template, this.model.event()), { class: "small", title: templateWords(template) }))));
+    return buttonRow("templates", "Template ", "x", templates.map((template) =>
+      keyed(template.name, null, () => this.#apply(template, this.model.chosen()), { class: "small", title: templateWords(template) })));
   }
 
   /** A unit that is ticked: its name, side and intensity. */
@@ -131,17 +118,13 @@ export class Coding {
 
   #replace(unit, by) {
     const { units } = this.model.event();
-    this.#units(units.map((one) => (one === unit ? by : one)).filter(Boolean));
+    this.model.code({ units: units.map((one) => (one === unit ? by : one)).filter(Boolean) });
   }
 
   #tick(au) {
     const units = this.model.event().units ?? [];
     const left = units.filter((unit) => unit.au !== au);
-    this.#units(left.length < units.length ? left : [...units, { au, side: "", intensity: "" }].sort((a, b) => a.au - b.au));
-  }
-
-  #units(units) {
-    this.model.code({ units });
+    this.model.code({ units: left.length < units.length ? left : [...units, { au, side: "", intensity: "" }].sort((a, b) => a.au - b.au) });
   }
 
   #type() {
@@ -177,13 +160,17 @@ export class Coding {
 
   /** Class, units and tags at once; where the machine's answer is hidden they wait for the acceptance. */
   #apply({ label, units = [], tags = [] }, event) {
-    if (!event) return this.model.say(CHOOSE);
+    if (!event) return undefined;
     const coded = { units: units.map(({ au, side = "", intensity = "" }) => ({ au, side, intensity })), tags };
     if (!isMasked(event)) return this.model.callAs(label, coded, event.key);
     this.model.decide("relabel", { label }, event.key);
     return this.model.code(coded, event.key);
   }
 }
+
+const buttonRow = (name, label, key, buttons, kind = "wrap") => el("div", { class: "row" },
+  el("span", { class: "label", id: `${name}-label` }, label, el("kbd", {}, key)),
+  el("div", { class: ["group", kind], role: "group", "aria-labelledby": `${name}-label` }, buttons));
 
 function templateWords({ label, units = [], tags = [] }) {
   return [label, ...units.map(unitWords), ...tags].join("; ");

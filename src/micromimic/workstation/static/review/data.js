@@ -1,6 +1,7 @@
 // What the server knows of one recording: the frames' times, what was measured on each, the review.
 
-import { ApiError, api, apiUrl } from "/static/app.js";
+import { api, apiUrl, invalid } from "/static/app.js";
+import { UNITS } from "/static/lib/units.js";
 import { nearest } from "/static/viewer/scale.js";
 
 /** Frames and their times, seconds of the source: even, or each with its own. */
@@ -42,7 +43,7 @@ class Rows {
     this.length = rows;
     this.columns = new Map();
     if (buffer.byteLength !== 4 * rows * columns.length) {
-      throw new ApiError(200, "invalid", `expected ${columns.length} columns of ${rows} numbers, got ${buffer.byteLength} bytes; analyse the recording again`);
+      throw invalid(`expected ${columns.length} columns of ${rows} numbers, got ${buffer.byteLength} bytes; analyse the recording again`);
     }
     for (const [k, name] of columns.entries()) this.columns.set(name, new Float32Array(buffer, 4 * rows * k, rows));
   }
@@ -73,18 +74,17 @@ export async function fetchHistory(id, coder, reader = coder) {
 
 /** The numbers of every frame, or null where they are gone. */
 export async function fetchRows(id, description) {
-  const response = await fetch(apiUrl(`/recordings/${id}/files/frames.bin`));
-  if (response.status === 404 || response.status === 410) return null;
-  if (!response.ok) throw new ApiError(response.status, "error", `expected the curve's numbers, got status ${response.status}; reload the page`);
-  return new Rows(await response.arrayBuffer(), description);
+  try {
+    const response = await api(`/recordings/${id}/files/frames.bin`, { raw: true });
+    return new Rows(await response.arrayBuffer(), description);
+  } catch (error) {
+    if (error.status === 404 || error.status === 410) return null;
+    throw error;
+  }
 }
 
-export const videoUrl = (id) => apiUrl(`/recordings/${id}/video`);
 /** A picture or clip in a recording's "events/0", "held-back/3" or "evidence/120-128-140". */
 export const pictureUrl = (id, folder, name, coder) => apiUrl(`/recordings/${id}/${folder}/${name}`, { coder });
-export const reportUrl = (id, coder) => apiUrl(`/recordings/${id}/files/report.html`, { coder });
-
-export const decisionsUrl = (id, coder) => apiUrl(`/recordings/${id}/decisions.html`, { coder });
 
 /** Pictures, flow, units and the magnified clip of any stretch: made on demand, which takes some seconds. */
 export async function fetchEvidence(id, coder, { onset_frame, apex_frame, offset_frame }) {
@@ -92,4 +92,14 @@ export async function fetchEvidence(id, coder, { onset_frame, apex_frame, offset
   return { folder: `evidence/${onset_frame}-${apex_frame}-${offset_frame}`, ...found };
 }
 
-export const exportUrl = (id, format, coder, reader) => apiUrl(`/recordings/${id}/export/${format}`, { coder, reader });
+/**
+ * What a coder can say here, with everything filled in: the study's scheme, or the model's classes where it has
+ * none. `units` are numbers, empty where none are coded.
+ * @param {any} given the study's scheme or null @param {string[]} labels the coder's classes
+ */
+export function readScheme(given, labels) {
+  const { name = "", classes = [], units = false, sides = false, intensities = false, certainty = [], tags = [], templates = [] } = given ?? {};
+  const described = Object.fromEntries(classes.map(({ name: label, description = "" }) => [label, description]));
+  const numbers = units === true ? Object.keys(UNITS).map(Number) : units || [];
+  return { name, labels, described, units: numbers, sides, intensities, certainty, tags, templates };
+}

@@ -3,18 +3,18 @@
 import { all, byId, formatTime, pressed, remember, remembered, rememberedJson, showError, showLine } from "/static/app.js";
 import { nextRecording } from "/static/lib/records.js";
 import { Coding } from "./coding.js";
-import { Faces, showMachine } from "./evidence.js";
-import { HeldList } from "./held.js";
-import { Inspector, askClass } from "./inspector.js";
+import { faces, showMachine } from "./evidence.js";
+import { heldList, stretchAround } from "./held.js";
+import { askClass, inspector } from "./inspector.js";
 import { listen } from "./keys.js";
-import { EventList } from "./list.js";
-import { Pair } from "./pair.js";
-import { SavingLine } from "./saving.js";
-import { Sound } from "./sound.js";
-import { Stage } from "./stage.js";
-import { Tabs } from "./tabs.js";
+import { eventList } from "./list.js";
+import { pair } from "./pair.js";
+import { savingLine } from "./saving.js";
+import { sound } from "./sound.js";
+import { stage } from "./stage.js";
+import { tabs } from "./tabs.js";
 import { Timeline } from "./timeline.js";
-import { Trail } from "./trail.js";
+import { comparison, history } from "./trail.js";
 import { isLonger, isOpen } from "./words.js";
 
 const SPEEDS = [0.1, 0.25, 0.5, 1, 2];
@@ -22,7 +22,6 @@ const MAGNIFIED_SPEED = 0.1;
 const NEWS_MS = 8000; // how long a line of no trouble stays
 const AROUND_S = 0.1; // shown before and after a looped event
 const ZOOM = 1.5;
-const CHOOSE = "choose an event first: n is the next one";
 
 export class Desk {
   constructor(model, player, waveform = null) {
@@ -30,17 +29,18 @@ export class Desk {
     this.player = player;
     model.pictures = player.pictures;
     this.timeline = new Timeline(byId("timeline"), model, player, { waveform, mark: (from, to) => this.#addStretch(from, to) });
-    this.stage = new Stage(model, player);
-    this.faces = new Faces(model, player);
-    this.pair = new Pair(model, player);
+    stage(model, player);
+    this.turnFace = faces(model, player);
+    this.showPair = pair(model, player);
     this.coding = new Coding(model);
-    this.inspector = new Inspector(model);
-    this.held = new HeldList(model, player);
-    this.list = new EventList(model);
-    this.tabs = new Tabs(byId("tabs"));
-    this.trail = new Trail(model);
-    this.saving = new SavingLine(model);
-    this.sound = new Sound(model, player);
+    this.focusNote = inspector(model);
+    heldList(model, player);
+    eventList(model);
+    this.showTab = tabs(byId("tabs"));
+    history(model);
+    comparison(model);
+    savingLine(model);
+    this.toggleSound = sound(model, player);
     this.place = `place.${model.recording.id}.${model.coder}`; // another coder begins at the beginning
     this.looping = false;
     this.before = null; // speed and loop that were set when magnification began
@@ -70,7 +70,7 @@ export class Desk {
 
   playPause() {
     if (this.player.playing) return this.player.pause();
-    this.player.setLoop(this.looping ? this.#stretch() : null);
+    this.player.set({ loop: this.looping ? this.#stretch() : null });
     return this.player.play();
   }
 
@@ -82,7 +82,7 @@ export class Desk {
   /** The coder's own choice: it outlasts magnification. */
   setSpeed(speed) {
     if (this.before) this.before.speed = speed;
-    this.player.setSpeed(speed);
+    this.player.set({ speed });
   }
 
   /** The event over and over; where none is chosen, the stretch that the timeline is zoomed to. */
@@ -90,25 +90,25 @@ export class Desk {
     if (on && !this.#stretch()) return this.model.say("choose an event first (n), or zoom the timeline to a stretch");
     this.looping = on;
     pressed(byId("loop"), on);
-    return this.player.setLoop(on ? this.#stretch() : null);
+    return this.player.set({ loop: on ? this.#stretch() : null });
   }
 
   /** The event over and over at a tenth of its speed, as it was beside magnified; then all is as it was before. */
   toggleMagnified() {
-    const on = !this.pair.open;
-    if (on && !this.model.looked) return this.model.say(CHOOSE);
-    this.pair.show(on);
+    const on = !this.before;
+    if (on && !this.model.looked) return this.model.askToChoose();
+    this.showPair(on);
     pressed(byId("magnified"), on);
     if (!on) {
       const { speed, looping } = this.before;
       this.before = null;
       this.player.pause();
-      this.player.setSpeed(speed);
+      this.player.set({ speed });
       return this.toggleLoop(looping && Boolean(this.model.looked));
     }
     this.before = { speed: this.player.speed, looping: this.looping };
     this.toggleLoop(true);
-    this.player.setSpeed(Math.min(this.player.speed, MAGNIFIED_SPEED));
+    this.player.set({ speed: Math.min(this.player.speed, MAGNIFIED_SPEED) });
     return this.player.playing || this.player.play();
   }
 
@@ -138,7 +138,7 @@ export class Desk {
     this.player.pause();
     const frame = this.player.shown;
     const label = await askClass(frame, this.model);
-    if (label) this.model.add(label, frame);
+    if (label) this.model.add(label, stretchAround(this.model, frame));
   }
 
   /** An event of a stretch that was marked out on the timeline; its apex is where the curve is highest, blind its middle. */
@@ -149,7 +149,7 @@ export class Desk {
     for (let k = onset; !blind && k <= offset; k += 1) if (score?.[k] > (score[apex] || 0)) apex = k;
     this.player.seek(apex);
     const label = await askClass(apex, this.model);
-    if (label) this.model.add(label, apex, { onset_frame: onset, apex_frame: apex, offset_frame: offset });
+    if (label) this.model.add(label, { onset_frame: onset, apex_frame: apex, offset_frame: offset });
   }
 
   #stretch() {
@@ -161,9 +161,7 @@ export class Desk {
 
   #fields() {
     const speed = byId("speed"), advance = byId("advance");
-    speed.addEventListener("change", () => {
-      this.setSpeed(Number(speed.value));
-    });
+    speed.addEventListener("change", () => this.setSpeed(Number(speed.value)));
     advance.checked = remembered("advance") !== "no" && !this.model.blind; // blind, the machine's answer appears beside first
     advance.addEventListener("change", () => remember("advance", advance.checked ? "" : "no"));
     for (const menu of all(".menu")) {
@@ -194,13 +192,13 @@ export class Desk {
     });
     player.addEventListener("gone", () => showLine(byId("no-video"),
       "The video cannot be played here; the curve, the events and the pictures still work. Reload the page to try again."));
-    model.addEventListener("moved", ({ detail }) => {
+    model.on("moved", (frame) => {
       if (this.looping && player.playing) player.play(); // on, around the event that was chosen
-      else player.seek(detail);
-      this.timeline.view.show(model.clock.time(detail));
+      else player.seek(frame);
+      this.timeline.view.show(model.clock.time(frame));
     });
-    for (const name of ["select", "machine", "evidence", "saved"]) model.addEventListener(name, () => showMachine(model));
-    model.addEventListener("select", () => {
+    model.on("select machine evidence saved", () => showMachine(model));
+    model.on("select", () => {
       if (this.looping) this.toggleLoop(Boolean(this.#stretch()));
     });
     this.timeline.view.addEventListener("view", () => {
@@ -208,8 +206,8 @@ export class Desk {
     });
     let { done } = model;
     byId("next").hidden = !done;
-    model.addEventListener("events", () => {
-      if (model.done && !done) this.tabs.show("tab-agreement"); // what the end of a review opens
+    model.on("events", () => {
+      if (model.done && !done) this.showTab("tab-agreement"); // what the end of a review opens
       done = model.done;
       byId("next").hidden = !done;
     });
@@ -218,9 +216,9 @@ export class Desk {
       if (["undo", "redo"].includes(change.action)) this.#toChanged(known, review.events);
       known = review.events;
     });
-    model.addEventListener("pushed", ({ detail: { change, before } }) => this.#advance(change, before));
+    model.on("pushed", ({ change, before }) => this.#advance(change, before));
     new IntersectionObserver(([{ isIntersecting }]) => byId("say").classList.toggle("away", !isIntersecting)).observe(byId("say").parentElement);
-    model.addEventListener("say", ({ detail: { line, bad } }) => {
+    model.on("say", ({ line, bad }) => {
       clearTimeout(this.news);
       if (line && !bad) this.news = setTimeout(() => { byId("say").textContent = ""; }, NEWS_MS);
       byId("say").classList.toggle("bad", bad);

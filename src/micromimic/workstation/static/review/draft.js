@@ -44,13 +44,9 @@ export function missing(draft, classKeys) {
 }
 
 /** Why the points that are set cannot stand in this order, or null. */
-export function outOfOrder(draft) {
-  const set = POINTS.filter((point) => Number.isInteger(draft[`${point}_frame`]));
-  for (const [k, point] of set.entries()) {
-    const before = set[k - 1];
-    if (before && draft[`${before}_frame`] > draft[`${point}_frame`]) {
-      return `expected the ${before} at or before the ${point} (frame ${draft[`${point}_frame`]}), got frame ${draft[`${before}_frame`]}; move the other first`;
-    }
-  }
-  return null;
+export function outOfOrder(event) {
+  const set = POINTS.map((name) => ({ name, frame: event[`${name}_frame`] })).filter(({ frame }) => Number.isInteger(frame));
+  const k = set.findIndex(({ frame }, at) => at > 0 && set[at - 1].frame > frame);
+  if (k < 0) return null;
+  return `expected the ${set[k - 1].name} at or before the ${set[k].name} (frame ${set[k].frame}), got frame ${set[k - 1].frame}; move the other first`;
 }

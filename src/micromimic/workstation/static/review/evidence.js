@@ -13,107 +13,96 @@ const FLICKER_MS = 500;
 const REGIONS = 4;
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 
-export class Faces {
-  #timer = 0;
-  #pictures = {};
+/** The faces at onset and apex. Gives what turns from one to the other. */
+export function faces(model, player) {
+  const canvas = byId("face"), note = byId("face-note"), buttons = all("[data-face]");
+  let timer = 0, side = "apex", folder = null, evidence = null, pictures = {};
 
-  constructor(model, player) {
-    this.model = model;
-    this.player = player;
-    this.side = "apex";
-    this.canvas = byId("face");
-    this.note = byId("face-note");
-    this.buttons = all("[data-face]");
-    for (const button of this.buttons) button.addEventListener("click", () => this.#choose(button.dataset.face));
-    this.none = byId("faces-none");
-    for (const name of ["select", "evidence", "machine", "saved"]) model.addEventListener(name, () => this.#load());
-    model.addEventListener("layers", () => this.#draw());
-    new ResizeObserver(() => this.#draw()).observe(this.canvas);
-    still.addEventListener("change", () => this.#choose(this.side));
-    document.addEventListener("visibilitychange", () => document.hidden && this.#choose(this.side));
-    this.#load();
-    this.#choose("apex");
-  }
-
-  /** Onset against apex: the pictures where there are any, else the video's own frames. */
-  toggle() {
-    const event = this.model.looked;
-    if (!event) return this.model.say("choose an event first: n is the next one");
-    if (this.folder) return this.#choose(this.side === "apex" ? "onset" : "apex");
-    const { onset_frame: onset, apex_frame: apex } = event;
-    return this.player.seek(this.player.shown === apex ? onset : apex);
-  }
-
-  #choose(which) {
-    clearInterval(this.#timer);
+  function choose(which) {
+    clearInterval(timer);
     const flicker = which === "flicker" && !still.matches;
-    if (flicker) this.#timer = setInterval(() => this.#turn(this.side === "apex" ? "onset" : "apex"), FLICKER_MS);
-    for (const button of this.buttons) {
+    if (flicker) timer = setInterval(() => show(side === "apex" ? "onset" : "apex"), FLICKER_MS);
+    for (const button of buttons) {
       const mine = button.dataset.face;
       button.hidden = mine === "flicker" && still.matches;
       pressed(button, mine === (flicker ? "flicker" : which));
     }
-    this.#turn(flicker ? "onset" : which === "flicker" ? this.side : which);
+    show(flicker ? "onset" : which === "flicker" ? side : which);
   }
 
-  #turn(side) {
-    this.side = side;
-    this.#draw();
+  function show(which) {
+    side = which;
+    draw();
   }
 
-  #load() {
-    const { model } = this, event = model.event(), held = model.heldBack[model.held];
-    this.evidence = this.player.pictures ? model.evidence() : null;
-    const folder = this.evidence?.folder ?? (this.player.pictures && held?.picture ? `held-back/${model.held}` : null);
-    byId("faces").hidden = !folder;
-    this.none.hidden = Boolean(folder);
-    this.buttons[0].parentElement.hidden = !folder;
+  function load() {
+    const event = model.event(), held = model.heldBack[model.held], before = folder;
+    evidence = player.pictures ? model.evidence() : null;
+    folder = evidence?.folder ?? (player.pictures && held?.picture ? `held-back/${model.held}` : null);
+    byId("faces").hidden = buttons[0].parentElement.hidden = !folder;
+    byId("faces-none").hidden = Boolean(folder);
     if (!folder) {
-      this.folder = null;
-      this.note.textContent = "";
-      clearInterval(this.#timer);
-      fill(this.none, this.#whyNone(event), model.canMake && [" ", makeButton(model, "Make them")]);
+      note.textContent = "";
+      clearInterval(timer);
+      fill(byId("faces-none"), whyNone(event), model.canMake && [" ", makeButton(model, "Make them")]);
       return;
     }
-    this.note.textContent = event ? this.#facesOf(event) : `Held back (${reasonWords(held.reason)}): onset (frame ${held.onset_frame}) and apex (${held.apex_frame}), head held still.`;
-    if (folder === this.folder) return void this.#draw();
-    this.folder = folder;
-    this.#pictures = {};
-    const [width, height] = this.evidence?.size ?? [1, 1];
-    this.canvas.style.aspectRatio = `${width} / ${height}`;
-    for (const side of ["onset", "apex"]) {
-      const picture = new Image();
-      picture.addEventListener("load", () => this.#draw());
-      picture.addEventListener("error", () => { this.note.textContent = "The pictures cannot be loaded."; });
-      picture.src = pictureUrl(model.recording.id, folder, `${side}.jpg`, model.coder);
-      this.#pictures[side] = picture;
-    }
-    this.#draw();
+    note.textContent = event ? facesOf(event) : `Held back (${reasonWords(held.reason)}): onset (frame ${held.onset_frame}) and apex (${held.apex_frame}), head held still.`;
+    if (folder !== before) fetchPictures();
+    draw();
   }
 
-  #facesOf(event) {
+  function fetchPictures() {
+    const [width, height] = evidence?.size ?? [1, 1];
+    canvas.style.aspectRatio = `${width} / ${height}`;
+    pictures = Object.fromEntries(["onset", "apex"].map((name) => {
+      const picture = new Image();
+      picture.addEventListener("load", draw);
+      picture.addEventListener("error", () => { note.textContent = "The pictures cannot be loaded."; });
+      picture.src = pictureUrl(model.recording.id, folder, `${name}.jpg`, model.coder);
+      return [name, picture];
+    }));
+  }
+
+  function facesOf(event) {
     const from = event.machine ?? event;
     return `Event ${eventName(event.key)} at ${event.machine ? "the machine’s" : "your"} onset (frame ${from.onset_frame}) and apex (${from.apex_frame}), head held still.`;
   }
 
-  #whyNone(event) {
-    if (!this.player.pictures) return "The pictures were removed with the video; the numbers stay.";
-    if (!event && this.model.held === null) return "Choose an event to see its onset and apex.";
-    return this.model.evidenceLine() || "Pictures, flow, units and the magnified clip of what the machine did not report are made when you ask for them.";
+  function whyNone(event) {
+    if (!player.pictures) return "The pictures were removed with the video; the numbers stay.";
+    if (!event && model.held === null) return "Choose an event to see its onset and apex.";
+    return model.evidenceLine() || "Pictures, flow, units and the magnified clip of what the machine did not report are made when you ask for them.";
   }
 
-  #draw() {
-    const picture = this.#pictures[this.side];
-    if (!this.folder || !picture?.complete || !picture.naturalWidth || !this.canvas.clientWidth) return;
-    const { context: c, width, height } = sharp(this.canvas);
+  function draw() {
+    const picture = pictures[side];
+    if (!folder || !picture?.complete || !picture.naturalWidth || !canvas.clientWidth) return;
+    const { context: c, width, height } = sharp(canvas);
     c.imageSmoothingQuality = "high";
     c.drawImage(picture, 0, 0, width, height);
-    if (this.evidence) drawLayers(c, this.model.layers, cropTransform(this.evidence, width / this.evidence.size[0]), this.evidence);
-    this.canvas.setAttribute("aria-label", `The face at the ${this.side}`);
+    if (evidence) drawLayers(c, model.layers, cropTransform(evidence, width / evidence.size[0]), evidence);
+    canvas.setAttribute("aria-label", `The face at the ${side}`);
   }
+
+  for (const button of buttons) button.addEventListener("click", () => choose(button.dataset.face));
+  model.on("select evidence machine saved", load);
+  model.on("layers", draw);
+  new ResizeObserver(draw).observe(canvas);
+  still.addEventListener("change", () => choose(side));
+  document.addEventListener("visibilitychange", () => document.hidden && choose(side));
+  load();
+  choose("apex");
+
+  /** Onset against apex: the pictures where there are any, else the video's own frames. */
+  return function toggle() {
+    const event = model.looked;
+    if (!event) return model.askToChoose();
+    if (folder) return choose(side === "apex" ? "onset" : "apex");
+    return player.seek(player.shown === event.apex_frame ? event.onset_frame : event.apex_frame);
+  };
 }
 
-/** Has the evidence of what is looked at made. */
 function makeButton(model, words) {
   return el("button", { type: "button", class: "small", onclick: () => model.askEvidence() }, `${words} `, el("kbd", {}, "m"));
 }

@@ -58,8 +58,8 @@ export class Handles {
       const [low, high] = this.#range(point);
       knob.style.transform = `translateX(${x}px)`;
       knob.hidden = x < left - 2 || x > right + 2 || Boolean(event.set && !event.set.includes(point)); // blind: only what the coder has set
-      const said = { min: low, max: high, now: frame, text: frameWords(frame, model.clock) };
-      for (const [name, value] of Object.entries(said)) knob.setAttribute(`aria-value${name}`, value);
+      const values = { min: low, max: high, now: frame, text: frameWords(frame, model.clock) };
+      for (const [name, value] of Object.entries(values)) knob.setAttribute(`aria-value${name}`, value);
     }
     this.#showBubble(event);
   }

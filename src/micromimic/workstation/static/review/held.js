@@ -1,8 +1,9 @@
 // What the machine saw and held back: listed with picture, time and reason; each can become an event.
 
 import { byId, el, fill, formatTime } from "/static/app.js";
+import { pressing } from "./choices.js";
 import { pictureUrl } from "./data.js";
-import { showInPane } from "./tabs.js";
+import { markChosen } from "./tabs.js";
 import { reasonWords } from "./words.js";
 
 const NEW_EVENT_S = { before: 0.1, after: 0.15 };
@@ -46,51 +47,34 @@ export function sizeWords({ strength, size_px: pixels }) {
   return [Number.isFinite(strength) && `${strength.toFixed(1)} times this face’s own noise`, Number.isFinite(pixels) && `${pixels.toFixed(1)} px`].filter(Boolean).join(", ");
 }
 
-/** The list below the events. */
-export class HeldList {
-  constructor(model, player) {
-    this.model = model;
-    this.player = player;
-    this.title = el("summary", {});
-    this.list = el("ol", { class: "held-list" });
-    this.root = el("details", { id: "held", class: "held" }, this.title,
-      el("p", { class: "hint" }, "Movements that the machine saw and did not report, the strongest. ", el("kbd", {}, "h"), " steps through them; a class’s number makes the one looked at an event, with its own ends."), this.list);
-    byId("events").after(this.root);
-    for (const name of ["events", "machine"]) model.addEventListener(name, () => this.show());
-    model.addEventListener("select", () => this.#mark());
-    this.show();
-  }
+function heldButton(movement, k, model, pictures) {
+  return el("button", { type: "button", class: "event held-one", onclick: pressing(() => model.selectHeld(k)), dataset: { held: k } },
+    movement.picture && pictures && el("img", { src: pictureUrl(model.recording.id, `held-back/${k}`, "apex.jpg", model.coder), alt: "", loading: "lazy" }),
+    el("span", { class: "what" }, reasonWords(movement.reason), el("small", {}, ` ${sizeWords(movement)}`)),
+    el("span", { class: "when" }, formatTime(model.clock.time(movement.apex_frame))));
+}
 
-  show() {
-    const { model } = this, { heldBack } = model;
-    this.root.hidden = !heldBack.length;
-    if (this.shown === heldBack) return this.#mark();
-    this.shown = heldBack;
-    fill(this.title, `Held back by the machine: ${heldBack.length} `, el("kbd", {}, "h"));
-    this.buttons = heldBack.map((movement, k) => this.#button(movement, k));
-    fill(this.list, this.buttons.map((button) => el("li", {}, button)));
-    return this.#mark();
-  }
+export function heldList(model, player) {
+  const root = byId("held");
+  let shown = null, buttons = new Map();
 
-  #button(movement, k) {
-    const { model } = this;
-    const choose = (click) => {
-      model.selectHeld(k);
-      if (click.detail) this.buttons[k].blur();
-    };
-    return el("button", { type: "button", class: "event held-one", onclick: choose, dataset: { held: k } },
-      movement.picture && this.player.pictures && el("img", { src: pictureUrl(model.recording.id, `held-back/${k}`, "apex.jpg", model.coder), alt: "", loading: "lazy" }),
-      el("span", { class: "what" }, reasonWords(movement.reason), el("small", {}, ` ${sizeWords(movement)}`)),
-      el("span", { class: "when" }, formatTime(model.clock.time(movement.apex_frame))));
+  function mark() {
+    if (model.held !== null) root.open = true;
+    markChosen(buttons, model.held);
   }
-
-  #mark() {
-    const { held } = this.model;
-    if (held !== null) this.root.open = true;
-    for (const [k, button] of (this.buttons ?? []).entries()) {
-      if (k !== held) button.removeAttribute("aria-current");
-      else button.setAttribute("aria-current", "true");
+  function show() {
+    const { heldBack } = model;
+    root.hidden = !heldBack.length;
+    if (shown !== heldBack) {
+      shown = heldBack;
+      byId("held-count").textContent = heldBack.length;
+      buttons = new Map(heldBack.map((movement, k) => [k, heldButton(movement, k, model, player.pictures)]));
+      fill(byId("held-list"), [...buttons.values()].map((button) => el("li", {}, button)));
     }
-    if (this.buttons?.[held]) showInPane(this.buttons[held]);
+    mark();
   }
+
+  model.on("events machine", show);
+  model.on("select", mark);
+  show();
 }

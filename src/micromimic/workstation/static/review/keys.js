@@ -1,19 +1,12 @@
 // What a person can do here, listed once: the keyboard, the buttons and the help dialog go by it.
 
-import { PLACES, all, byId, el, openDialog } from "/static/app.js";
+import { PLACES, all, el, openDialog } from "/static/app.js";
+import { pressing } from "./choices.js";
 import { Coding } from "./coding.js";
 
 const NO_TYPING = "input:not([type=checkbox]), textarea, select, [contenteditable]";
 const OWN_SPACE = "button, summary, a, input, [role=button]";
 const OWN_ARROWS = ".history"; // what scrolls by them
-
-/** Buttons of the page by their id, and the key that does the same. */
-const BUTTONS = {
-  play: "Space", back: "ArrowLeft", on: "ArrowRight", "second-back": ",", "second-on": ".", "five-back": "PageUp", "five-on": "PageDown",
-  loop: "l", magnified: "m", mute: "q", add: "e", cells: "c", flow: "f", votes: "v",
-  undo: "z", redo: "Shift+Z", done: "d", next: "Shift+N", help: "?", accept: "a", reject: "r", remove: "Delete",
-  "set-onset": "i", "set-apex": "k", "set-offset": "o", "zoom-in": "+", "zoom-out": "-", "zoom-all": "0",
-};
 
 const SHOWN = {
   ArrowLeft: "←", ArrowRight: "→", "Shift+ArrowLeft": "Shift ←", "Shift+ArrowRight": "→", ArrowUp: "↑", ArrowDown: "↓",
@@ -44,10 +37,10 @@ function table(desk, help) {
       [["h", "Shift+H"], "next held-back movement, previous one", (key) => model.stepHeld(key === "h" ? 1 : -1, player.shown)],
       [["ArrowDown", "ArrowUp"], "next event of the list, previous one", (key) => look(key === "ArrowDown" ? 1 : -1)],
       [["s", "Shift+S"], "slower, faster: 1/10 to 2", (key) => desk.faster(key === "s" ? -1 : 1)],
-      [["q"], "sound on or off", () => desk.sound.toggle()],
+      [["q"], "sound on or off", () => desk.toggleSound()],
       [["l"], "loop the event, or the stretch that the timeline shows", () => desk.toggleLoop()],
       [["m"], "play with the motion magnified", () => desk.toggleMagnified()],
-      [["t"], "onset against apex", () => desk.faces.toggle()],
+      [["t"], "onset against apex", () => desk.turnFace()],
       [["f", "c", "v"], "flow arrows, ten face regions, where the class comes from", (key) => desk.toggleLayer({ f: "flow", c: "cells", v: "votes" }[key])],
       [["+", "-", "0"], "zoom in, zoom out, show all", (key) => desk.zoom(key)],
       [["Shift+<", "Shift+>"], "pan the timeline", (key) => timeline.view.pan((key.endsWith("<") ? -0.25 : 0.25) * timeline.view.span)],
@@ -60,7 +53,7 @@ function table(desk, help) {
       [["i", "k", "o"], "onset, apex, offset to this frame", (key) => model.move({ [{ i: "onset", k: "apex", o: "offset" }[key]]: player.shown })],
       [["e"], "add an event with its apex here", () => desk.addHere()],
       [["Delete", "Backspace"], "remove an event that you added", () => model.decide("remove")],
-      [["w"], "write a comment", () => desk.inspector.focusNote()],
+      [["w"], "write a comment", () => desk.focusNote()],
       [["d"], "I have watched it all: the end of this review", () => model.finish()],
       [["Shift+N"], "the next recording that you have not finished", () => desk.openNext()],
       [["z", "Control+z"], "undo", () => model.undo()],
@@ -70,15 +63,12 @@ function table(desk, help) {
   });
 }
 
-/** Makes keys and buttons work. */
 export function listen(desk) {
   const groups = table(desk, () => help(groups));
   const acts = new Map(groups.flatMap(([, rows]) => rows).flatMap(([keys, , act]) => keys.map((key) => [key, act])));
-  for (const [id, key] of Object.entries(BUTTONS)) {
-    byId(id).addEventListener("click", (event) => {
-      if (event.detail) byId(id).blur(); // pressed by mouse: space plays on
-      acts.get(key)(key);
-    });
+  for (const button of all("#desk button[id][aria-keyshortcuts]")) {
+    const [key] = button.getAttribute("aria-keyshortcuts").split(" ");
+    button.addEventListener("click", pressing(() => acts.get(key)(key)));
   }
   for (const select of all("#desk select")) giveBack(select);
   document.addEventListener("keydown", (event) => {

@@ -1,9 +1,9 @@
 // The review page: fetches one recording, builds the desk, connects its parts.
 
-import { api, askCoder, byId, coder, el, fill, formatDate, formatDuration, formatTime, header, showError, showLine } from "/static/app.js";
+import { api, apiUrl, askCoder, byId, coder, el, fill, formatDate, formatDuration, formatTime, header, showError, showLine } from "/static/app.js";
 import { personWords } from "/static/lib/persons.js";
 import { nextRecording, sessionName } from "/static/lib/records.js";
-import { Clock, exportUrl, fetchReview, fetchRows, decisionsUrl, reportUrl, videoUrl } from "./data.js";
+import { fetchReview, fetchRows } from "./data.js";
 import { Desk } from "./desk.js";
 import { Model } from "./model.js";
 import { NumbersPlayer, VideoPlayer } from "./player.js";
@@ -63,11 +63,11 @@ function waitFor({ name, job }) {
   }, POLL_MS);
 }
 
-function open({ recording, labels, machine_labels, analysis, review, shown, study, markers, summary, advice }, rows, waveform) {
-  const clock = new Clock(shown);
+function open(answer, rows, waveform) {
+  const model = new Model(answer, rows, coder());
+  const { recording, clock } = model;
   const kept = recording.media === "kept";
-  const player = kept ? new VideoPlayer(byId("video"), clock, videoUrl(recording.id)) : new NumbersPlayer(clock);
-  const model = new Model({ recording, labels, machine_labels, analysis, review, shown, clock, rows, coder: coder(), study, markers, summary, advice });
+  const player = kept ? new VideoPlayer(byId("video"), clock, apiUrl(`/recordings/${recording.id}/video`)) : new NumbersPlayer(clock);
   describe(model);
   listMarkers(model, player);
   byId("loading").hidden = true;
@@ -103,11 +103,12 @@ function describe({ recording, shown, analysis, scheme, blind, coder: who }) {
     byId("limits").hidden = false;
     fill(byId("limits-list"), analysis.warnings.map(({ message }) => el("li", {}, message)));
   }
-  const links = (name) => [["json", "JSON"], ["csv", "CSV"], ["eaf", "ELAN"]].map(([format, words]) =>
-    el("a", { href: exportUrl(recording.id, format, name, who), download: true }, words));
-  fill(byId("export-links"), el("h4", {}, "Your review"), el("p", {}, links(who)),
-    el("p", {}, el("a", { href: decisionsUrl(recording.id, who), target: "_blank", rel: "noopener" }, "Decisions, to read and print")), el("h4", {}, "The machine’s answer"), el("p", {}, links("")),
-    recording.media === "kept" && el("p", {}, el("a", { href: reportUrl(recording.id, who), target: "_blank", rel: "noopener" }, "Report")));
+  const at = (path, query) => apiUrl(`/recordings/${recording.id}/${path}`, query);
+  const links = (name) => el("p", {}, [["json", "JSON"], ["csv", "CSV"], ["eaf", "ELAN"]].map(([format, words]) =>
+    el("a", { href: at(`export/${format}`, { coder: name, reader: who }), download: true }, words)));
+  const page = (path, words) => el("p", {}, el("a", { href: at(path, { coder: who }), target: "_blank", rel: "noopener" }, words));
+  fill(byId("export-links"), el("h4", {}, "Your review"), links(who), page("decisions.html", "Decisions, to read and print"),
+    el("h4", {}, "The machine’s answer"), links(""), recording.media === "kept" && page("files/report.html", "Report"));
 }
 
 start().catch((error) => {

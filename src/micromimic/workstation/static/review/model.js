@@ -1,16 +1,13 @@
 // What the page knows and what a person does: one place, which tells the views when something changed.
 
 import { PLACES, placeOf } from "/static/app.js";
-import { withChanges, refusal } from "./apply.js";
-import { fetchEvidence, fetchReview } from "./data.js";
+import { withChanges } from "./apply.js";
+import { Clock, fetchEvidence, fetchReview, readScheme } from "./data.js";
 import { Drafts, isMasked, missing, outOfOrder, withDraft } from "./draft.js";
-import { stretchAround } from "./held.js";
 import { arranged, neighbour } from "./listing.js";
 import { Saver } from "./saver.js";
-import { readScheme } from "./scheme.js";
 import { POINTS, actionWords, eventName, isAdded, isOpen } from "./words.js";
 
-const CHOOSE = "choose an event first: n is the next one";
 const isUnreported = (looked) => !looked.key || isAdded(looked);
 const span = (event) => POINTS.map((point) => event[`${point}_frame`]).join("-");
 let fresh = 0;
@@ -32,13 +29,15 @@ export class Model extends EventTarget {
   log = new Map(); // own decisions by number, in words
   #made = new Map(); // evidence of added events by their frames; a line where there is none
 
-  constructor({ recording, labels, machine_labels: machine, analysis, review, shown, clock, rows, coder, study = null, markers = [], summary = [], advice = [] }) {
+  /** @param {any} answer of the server's /review @param {any} rows the numbers of every frame @param {string} coder */
+  constructor(answer, rows, coder) {
     super();
+    const { recording, labels, analysis, review, shown, study = null, markers = [], summary = [], advice = [] } = answer;
     this.recording = recording;
     this.labels = labels;
     this.analysis = analysis;
     this.shown = shown;
-    this.clock = clock;
+    this.clock = new Clock(shown);
     this.rows = rows;
     this.coder = coder;
     this.blind = study?.mode === "blind";
@@ -46,7 +45,7 @@ export class Model extends EventTarget {
     this.summary = summary; // first sentences about the recording
     this.advice = advice;
     this.scheme = readScheme(study?.scheme, labels);
-    this.places = [...new Set([...labels, ...machine])];
+    this.places = [...new Set([...labels, ...answer.machine_labels])];
     this.drafts = new Drafts(recording.id, coder);
     this.saver = new Saver(recording.id, coder, review);
     this.wasDone = review.done;
@@ -95,7 +94,16 @@ export class Model extends EventTarget {
     return this.events.find((event) => event.key === key) ?? null;
   }
 
-  /** The events that are listed, in the order of the list. */
+  /** The same; where there is none, that one is to be chosen is said. */
+  chosen(key = this.selected) {
+    return this.event(key) ?? this.askToChoose();
+  }
+
+  askToChoose() {
+    this.say("choose an event first: n is the next one");
+    return null;
+  }
+
   get listed() {
     return arranged(this.events, this.listing);
   }
@@ -195,8 +203,9 @@ export class Model extends EventTarget {
   }
 
   decide(action, payload = {}, key = this.selected) {
-    const event = this.event(key);
-    if (!event) return action === "relabel" && this.held !== null ? this.promote(payload.label) : this.say(CHOOSE);
+    if (action === "relabel" && !this.event(key) && this.held !== null && this.looked) return this.#promote(payload.label);
+    const event = this.chosen(key);
+    if (!event) return undefined;
     if (action === "remove" && !isAdded(event)) return this.say("expected an event that you added, got the machine's; reject it instead");
     if (action === "accept" && event.status === "accepted") return this.say(`event ${eventName(key)} is accepted already`);
     if (action === "reject" && event.status === "rejected") return this.say(`event ${eventName(key)} is rejected already`);
@@ -240,15 +249,15 @@ export class Model extends EventTarget {
 
   /** Units, how sure one is, tags: of an event whatever its status. */
   code(payload, key = this.selected) {
-    const event = this.event(key);
-    if (!event) return this.say(CHOOSE);
+    const event = this.chosen(key);
+    if (!event) return undefined;
     return isMasked(event) ? this.#draft(event, payload) : this.#push({ action: "code", event: key, payload });
   }
 
-  /** Moves points of an event: {onset: 12, apex: 20}. False, and a line, where the order would break. */
+  /** Moves points of an event: {onset: 12, apex: 20}; a line where the order would break. */
   move(points, key = this.selected) {
-    const event = this.event(key);
-    if (!event) return Boolean(this.say(CHOOSE));
+    const event = this.chosen(key);
+    if (!event) return undefined;
     /** @type {any} */
     const payload = {};
     const masked = isMasked(event);
@@ -256,32 +265,23 @@ export class Model extends EventTarget {
       const frame = points[point];
       if (frame !== undefined && (masked || frame !== event[`${point}_frame`])) payload[`${point}_frame`] = this.clock.clamp(frame);
     }
-    if (!Object.keys(payload).length) return Boolean(this.say("the point is at this frame already"));
-    const problem = masked ? outOfOrder({ ...this.drafts.of(key), ...payload }) : refusal(event, payload);
-    if (problem) return Boolean(this.say(problem, true));
-    if (masked) this.#draft(event, payload);
-    else this.#push({ action: "move", event: key, payload });
-    return true;
+    if (!Object.keys(payload).length) return this.say("the point is at this frame already");
+    const problem = outOfOrder({ ...(masked ? this.drafts.of(key) : event), ...payload });
+    if (problem) return this.say(problem, true);
+    return masked ? this.#draft(event, payload) : this.#push({ action: "move", event: key, payload });
   }
 
-  /** A new event: of the stretch that the curve or a held-back movement knows there; blind, a fixed one around the apex. */
-  add(label, apex, ends = stretchAround(this, this.clock.clamp(apex))) {
-    return this.#add(label, ends);
-  }
-
-  /** A held-back movement becomes an event with its own ends. */
-  promote(label, index = this.held) {
-    const movement = this.heldBack[index];
-    if (!movement) return this.say("choose a held-back movement first: h is the next one");
-    const { onset_frame, apex_frame, offset_frame } = movement;
-    return this.#add(label, { onset_frame, apex_frame, offset_frame });
-  }
-
-  #add(label, frames) {
+  add(label, frames) {
     fresh += 1;
     const key = `new-${fresh}`;
     this.#push({ action: "add", event: key, payload: { label, ...frames } });
     this.select(key, { look: false });
+  }
+
+  /** The held-back movement that is looked at becomes an event with its own ends. */
+  #promote(label) {
+    const { onset_frame, apex_frame, offset_frame } = this.looked;
+    this.add(label, { onset_frame, apex_frame, offset_frame });
   }
 
   undo() {
@@ -372,6 +372,11 @@ export class Model extends EventTarget {
       this.#fire("select", { look: false });
     }
     this.#fire("events");
+  }
+
+  /** Hears several of its own events, named with spaces between. @param {string} names @param {(detail: any) => void} act */
+  on(names, act) {
+    for (const name of names.split(" ")) this.addEventListener(name, (event) => act(/** @type {CustomEvent} */ (event).detail));
   }
 
   #fire(name, detail) {

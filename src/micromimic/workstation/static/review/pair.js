@@ -43,88 +43,73 @@ class Clip {
   }
 }
 
-export class Pair {
-  #busy = false;
-  #turn = 0;
-  open = false;
-  evidence = null;
-  drawn = null;
+/** Gives what opens and closes it. */
+export function pair(model, player) {
+  const root = byId("pair"), note = byId("pair-note");
+  const clips = CLIPS.map((name) => new Clip(root.querySelector(`[data-clip=${name}]`), () => { note.textContent = "The magnified clip cannot be played; the video can."; }));
+  let busy = false, opened = 0, open = false, evidence = null, drawn = null;
 
-  constructor(model, player) {
-    this.model = model;
-    this.player = player;
-    this.root = byId("pair");
-    this.note = byId("pair-note");
-    this.clips = CLIPS.map((name) => new Clip(this.root.querySelector(`[data-clip=${name}]`), () => this.#failed()));
-    for (const { video } of this.clips) video.addEventListener("loadeddata", () => this.#loaded());
-    for (const name of ["select", "evidence", "machine", "saved"]) model.addEventListener(name, () => this.#load());
-    player.addEventListener("frame", () => this.follow());
-  }
-
-  show(on) {
-    this.open = on;
-    this.root.hidden = !on;
-    this.root.parentElement.classList.toggle("magnifying", on);
-    this.#load();
-  }
+  const ready = () => clips.every((clip) => clip.ready);
 
   /** Draws the frame that the video shows; outside the clips their nearest one. */
-  async follow() {
-    if (this.#busy || !this.open || !this.clips.every((clip) => clip.ready)) return;
-    this.#busy = true;
-    const turn = this.#turn;
-    for (let frame = this.#wanted(); frame !== this.drawn && this.open; frame = this.#wanted()) {
-      const time = (frame + 0.5) / this.evidence.clip.fps;
-      await Promise.all(this.clips.map((clip) => clip.seek(time)));
-      if (turn !== this.#turn) return; // other clips were opened meanwhile; they have their own turn
-      for (const clip of this.clips) clip.draw();
-      this.drawn = frame;
-      this.root.dataset.frame = frame;
+  async function follow() {
+    if (busy || !open || !ready()) return;
+    busy = true;
+    const now = opened;
+    for (let frame = wanted(); frame !== drawn && open; frame = wanted()) {
+      const time = (frame + 0.5) / evidence.clip.fps;
+      await Promise.all(clips.map((clip) => clip.seek(time)));
+      if (now !== opened) return; // other clips were opened meanwhile, which are followed by themselves
+      for (const clip of clips) clip.draw();
+      drawn = frame;
+      root.dataset.frame = String(frame);
     }
-    this.#busy = false;
+    busy = false;
   }
 
-  #wanted() {
-    if (!this.evidence) return this.drawn;
-    const { first_frame: first, frames } = this.evidence.clip;
-    return Math.max(0, Math.min(frames - 1, this.player.shown - first));
+  function wanted() {
+    if (!evidence) return drawn;
+    const { first_frame: first, frames } = evidence.clip;
+    return Math.max(0, Math.min(frames - 1, player.shown - first));
   }
 
-  #load() {
-    if (!this.open) return;
-    const { model } = this;
-    const evidence = this.player.pictures ? model.evidence() : null;
+  function load() {
+    if (!open) return;
+    const found = player.pictures ? model.evidence() : null;
     if (model.canMake && !model.evidenceLine()) model.askEvidence();
-    this.root.classList.toggle("empty", !evidence);
-    if (evidence && evidence.folder === this.evidence?.folder) return void this.follow();
-    this.evidence = evidence;
-    this.drawn = null;
-    this.#turn += 1;
-    this.#busy = false;
-    for (const [k, clip] of this.clips.entries()) {
-      clip.open(evidence && pictureUrl(model.recording.id, evidence.folder, `${CLIPS[k]}.mp4`, model.coder));
-    }
-    this.note.textContent = this.#words();
+    root.classList.toggle("empty", !found);
+    if (found && found.folder === evidence?.folder) return void follow();
+    evidence = found;
+    drawn = null;
+    opened += 1;
+    busy = false;
+    for (const [k, clip] of clips.entries()) clip.open(evidence && pictureUrl(model.recording.id, evidence.folder, `${CLIPS[k]}.mp4`, model.coder));
+    note.textContent = words();
     return undefined;
   }
 
-  #loaded() {
-    this.note.textContent = this.#words();
-    this.follow();
-  }
-
-  #words() {
-    if (this.evidence && !this.clips.every((clip) => clip.ready)) return "The magnified clip is being made …";
-    if (this.evidence) {
-      const { factor } = this.evidence.clip;
+  function words() {
+    if (evidence && !ready()) return "The magnified clip is being made …";
+    if (evidence) {
+      const { factor } = evidence.clip;
       return `Left as it was, right with the motion since the onset magnified${factor ? ` ${Number(factor.toFixed(1))} ×` : ""}; both at the video’s frame.`;
     }
-    if (!this.player.pictures) return "The pictures were removed with the video.";
-    if (!this.model.looked) return "Choose an event to see its motion magnified.";
-    return this.model.evidenceLine();
+    if (!player.pictures) return "The pictures were removed with the video.";
+    return model.looked ? model.evidenceLine() : "Choose an event to see its motion magnified.";
   }
 
-  #failed() {
-    this.note.textContent = "The magnified clip cannot be played; the video can.";
+  for (const { video } of clips) {
+    video.addEventListener("loadeddata", () => {
+      note.textContent = words();
+      follow();
+    });
   }
+  model.on("select evidence machine saved", load);
+  player.addEventListener("frame", follow);
+  return function show(on) {
+    open = on;
+    root.hidden = !on;
+    root.parentElement.classList.toggle("magnifying", on);
+    load();
+  };
 }

@@ -18,21 +18,15 @@ class Player extends EventTarget {
     this.clock = clock;
   }
 
-  setSpeed(speed) {
-    this.speed = speed;
+  /** Sets some of speed, loop, muted and volume (0 to 1). @param {{speed?: number, loop?: [number, number] | null, muted?: boolean, volume?: number}} values */
+  set(values) {
+    Object.assign(this, values);
+    this.apply();
     this.fire("play");
   }
 
-  setLoop(loop) {
-    this.loop = loop;
-    this.fire("play");
-  }
-
-  /** How loud it is to be, 0 to 1; muted stays muted. */
-  setSound(muted, volume) {
-    Object.assign(this, { muted, volume });
-    this.fire("play");
-  }
+  /** Puts what was set into effect. */
+  apply() {}
 
   /** Whether sound is made at this speed. */
   get audible() {
@@ -102,35 +96,21 @@ export class VideoPlayer extends Player {
 
   play() {
     if (this.start !== null) this.#jump(this.start);
-    this.video.playbackRate = this.speed;
-    this.#quiet();
+    this.apply();
     this.video.play().catch((error) => {
       if (error.name === "NotAllowedError" && !this.video.muted) {
-        this.setSound(true, this.volume); // this browser lets a page play without sound only
+        this.set({ muted: true }); // this browser lets a page play without sound only
         this.play();
       } else if (error.name !== "AbortError") this.fire("gone");
     });
   }
 
-  #quiet() {
-    this.video.muted = this.muted || !this.audible;
-    this.video.volume = this.volume;
+  apply() {
+    Object.assign(this.video, { playbackRate: this.speed, muted: this.muted || !this.audible, volume: this.volume });
   }
 
   pause() {
     this.video.pause();
-  }
-
-  setSpeed(speed) {
-    this.speed = speed;
-    this.video.playbackRate = speed;
-    this.#quiet();
-    super.setSpeed(speed);
-  }
-
-  setSound(muted, volume) {
-    super.setSound(muted, volume);
-    this.#quiet();
   }
 
   #go() {
@@ -248,9 +228,8 @@ export class NumbersPlayer extends Player {
     this.fire("play");
   }
 
-  setSpeed(speed) {
-    this.#started = null;
-    super.setSpeed(speed);
+  apply() {
+    this.#started = null; // from here on at another speed
   }
 
   #tick(now) {

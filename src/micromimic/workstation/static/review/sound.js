@@ -5,40 +5,33 @@ import { api, byId, pressed, remember, rememberedJson } from "/static/app.js";
 const KEY = "sound";
 
 /** Whether a recording's video has sound that can be played. */
-export const hasSound = ({ recording, shown }) => recording.media === "kept" && Boolean(shown.proxy?.sound);
+const hasSound = ({ recording, shown }) => recording.media === "kept" && Boolean(shown.proxy?.sound);
 
-export class Sound {
-  constructor(model, player) {
-    this.player = player;
-    this.button = byId("mute");
-    this.slider = byId("volume");
-    byId("sound").hidden = !hasSound(model);
-    const { muted = false, volume = 1 } = rememberedJson(KEY) ?? {};
-    player.setSound(muted, volume);
-    this.slider.value = 100 * volume;
-    this.slider.addEventListener("input", () => this.#set(this.slider.value === "0", this.slider.value / 100));
-    this.slider.addEventListener("pointerup", () => this.slider.blur()); // by mouse: keys go on
-    player.addEventListener("play", () => this.#show());
-    this.#show();
+/** The button and the slider. Gives what turns it on and off. */
+export function sound(model, player) {
+  const button = byId("mute"), slider = byId("volume");
+
+  function set(muted, volume) {
+    player.set({ muted, volume });
+    slider.value = 100 * volume;
   }
-
-  toggle() {
-    const { muted, volume } = this.player;
-    this.#set(!muted, volume || 1);
-  }
-
-  #set(muted, volume) {
-    this.player.setSound(muted, volume);
-    this.slider.value = 100 * volume;
+  function change(muted, volume) {
+    set(muted, volume);
     remember(KEY, JSON.stringify({ muted, volume }));
   }
-
-  #show() {
-    const { muted, audible } = this.player;
-    pressed(this.button, !muted);
-    this.button.title = `Sound on or off (q)${audible ? "" : "; silent at this speed"}`;
-    this.slider.disabled = muted;
+  function show() {
+    pressed(button, !player.muted);
+    button.title = `Sound on or off (q)${player.audible ? "" : "; silent at this speed"}`;
+    slider.disabled = player.muted;
   }
+
+  byId("sound").hidden = !hasSound(model);
+  slider.addEventListener("input", () => change(slider.value === "0", slider.value / 100));
+  slider.addEventListener("pointerup", () => slider.blur()); // by mouse: keys go on
+  player.addEventListener("play", show);
+  const { muted = false, volume = 1 } = rememberedJson(KEY) ?? {};
+  set(muted, volume);
+  return () => change(!player.muted, player.volume || 1);
 }
 
 const SILENCE = 0.02; // a recording that is never louder is not made to look so

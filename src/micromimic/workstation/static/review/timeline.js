@@ -53,14 +53,12 @@ export class Timeline {
       series: this.movement.series, high, spans: () => this.spans, seek: (time) => player.seek(clock.nearest(time)),
     });
     root.append(plot, this.overview.root);
-    for (const name of ["events", "machine"]) {
-      model.addEventListener(name, () => {
-        this.#collect();
-        this.overview.draw();
-        this.chart.redraw();
-      });
-    }
-    model.addEventListener("select", ({ detail }) => this.#chosen(detail));
+    model.on("events machine", () => {
+      this.#collect();
+      this.overview.draw();
+      this.chart.redraw();
+    });
+    model.on("select", (how) => this.#chosen(how));
     player.addEventListener("frame", () => this.#follow());
   }
 

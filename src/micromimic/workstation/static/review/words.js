@@ -38,8 +38,7 @@ export function frameWords(frame, clock) {
   return `frame ${frame}, ${formatTime(clock.time(frame))}`;
 }
 
-/** "accepted", "called event 2 ...", ... of a decision or of a change that waits. */
-/** @param {{action: string, event?: string, payload?: any, target?: number}} decision */
+/** "accepted", "called event 2 ...", ... of a decision or of a change that waits. @param {{action: string, event?: string, payload?: any, target?: number}} decision */
 export function actionWords({ action, event, payload = {}, target = null }) {
   const name = event ? `event ${eventName(event)}` : "an event";
   const points = POINTS.filter((p) => Number.isInteger(payload[`${p}_frame`]));

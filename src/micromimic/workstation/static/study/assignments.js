@@ -14,7 +14,6 @@ const assigned = (rows) => table({ kind: "words", caption: `${plural(rows.length
   rows.map((row) => ({ ...row, date: row.date && formatDate(row.date), found: found(row) }))
     .map((row) => el("tr", {}, CELLS.map((name) => el("td", {}, row[name])))));
 
-/** Makes the card work. */
 export function assignments() {
   const text = byId("table"), apply = byId("assign-apply"), agreed = byId("assign-consent");
 

@@ -6,7 +6,7 @@ import { sessionName } from "../lib/records.js";
 const value = (id) => byId(id).value.trim();
 const what = () => String(new FormData(byId("import")).get("what"));
 
-async function bring() {
+async function importFile() {
   fill(byId("import-done"));
   const [file] = byId("import-file").files, coding = what() === "coding";
   if (!file) throw invalid("expected a file, got none; choose one");
@@ -26,7 +26,7 @@ export function imports() {
   byId("import").addEventListener("change", () => {
     for (const field of all('#import [data-for="coding"]')) field.hidden = what() !== "coding";
   });
-  onSubmit("import", bring);
+  onSubmit("import", importFile);
   return (recordings) => fillSelect(byId("import-recording"), option("", "by the video's name in the file"),
     recordings.map((r) => option(r.id, `${r.name} · ${r.subject_code ? sessionName(r) : "no session"}`)));
 }

@@ -2,7 +2,7 @@
 
 import { api, askCoder, attempt, byId, coder, downloadFrom, el, fill, invalid, notice, onSubmit, plural } from "../app.js";
 
-function brought(merge) {
+function mergeWords(merge) {
   const found = Object.entries(merge.added).filter(([, count]) => count);
   const counts = found.map(([kind, count]) => plural(count, kind.replace(/s$/, ""))).join(", ");
   return el("p", {}, el("b", {}, merge.title || "A study without a title"), `: ${counts ? `brings ${counts}` : "brings nothing new"}.`);
@@ -17,7 +17,6 @@ async function takeAway() {
   await downloadFrom("/project", { coder: coder(), videos: byId("project-videos").checked });
 }
 
-/** Makes the card work. */
 export function project() {
   const form = byId("project"), place = byId("project-found"), input = byId("project-file");
   let keys = [];
@@ -31,7 +30,7 @@ export function project() {
     try {
       const { merge } = await send(file);
       keys = merge.conflicts.map((one) => one.key);
-      fill(place, brought(merge), merge.notes.map((note) => el("p", { class: "hint" }, note)),
+      fill(place, mergeWords(merge), merge.notes.map((note) => el("p", { class: "hint" }, note)),
         keys.length > 0 && el("p", {}, `${plural(keys.length, "thing")} differ${keys.length === 1 ? "s" : ""}. Nothing is changed before each is answered.`),
         merge.conflicts.map(question),
         el("div", { class: "bar" }, el("button", { class: "primary", type: "submit" }, "Join it")));
@@ -46,7 +45,7 @@ export function project() {
     if (!keys.every((key) => values.get(key))) throw invalid("expected an answer to everything that differs, got one without; choose for each");
     const { merge } = await send(file, { apply: true, resolve: keys.map((key) => `${key}=${values.get(key)}`) });
     form.reset();
-    fill(place, brought(merge));
+    fill(place, mergeWords(merge));
     notice("The project has been joined.");
     document.dispatchEvent(new Event("records"));
   }

@@ -115,7 +115,6 @@ function numbers(indicator, baseline) {
   return table({ caption, unseen: true, columns: ["Session", "Value", "Change", "n"] }, rows);
 }
 
-/** A card of one indicator. */
 export function indicatorCard(indicator, baseline) {
   const head = [el("h3", {}, indicator.label), el("p", { class: "hint" }, indicator.unit)];
   const about = { class: "indicator", dataset: { indicator: indicator.name } };
