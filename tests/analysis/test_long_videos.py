@@ -68,9 +68,23 @@ def rendered(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(rendered, tmp_path_factory):
+def analyses():
+    """What `run` found in each video, by its key."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def run(rendered, analyses, tmp_path_factory):
     out = tmp_path_factory.mktemp("run") / "out"
-    return evaluate_spotting(rendered, out), out
+    real = spotting._analyse
+
+    def keeping(video, config):
+        analyses[video.key] = real(video, config)
+        return analyses[video.key]
+
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setattr(spotting, "_analyse", keeping)
+        return evaluate_spotting(rendered, out), out
 
 
 def test_long_videos_are_spotted_named_and_scored(run, rendered):
@@ -100,16 +114,16 @@ def test_our_own_events_score_as_the_run_did(run, rendered):
     assert again.metrics == result.metrics
 
 
-def test_a_killed_run_goes_on(run, rendered, tmp_path, monkeypatch):
+def test_a_killed_run_goes_on(run, analyses, rendered, tmp_path, monkeypatch):
     """Ended after the first video; the next call analyses the others only."""
     result, _ = run
-    real, analysed = spotting._analyse, []
+    analysed = []
 
     def dying(video, config):
         if analysed:
             raise KeyboardInterrupt
         analysed.append(video.key)
-        return real(video, config)
+        return analyses[video.key]
 
     monkeypatch.setattr(spotting, "_analyse", dying)
     with pytest.raises(KeyboardInterrupt):
@@ -117,7 +131,7 @@ def test_a_killed_run_goes_on(run, rendered, tmp_path, monkeypatch):
 
     def counting(video, config):
         analysed.append(video.key)
-        return real(video, config)
+        return analyses[video.key]
 
     monkeypatch.setattr(spotting, "_analyse", counting)
     again = evaluate_spotting(rendered, tmp_path / "out")

@@ -32,7 +32,7 @@ from micromimic.workstation.settings import Settings
 from ..mutations import mutated
 
 pytestmark = pytest.mark.needs("web")
-RUNS = int(os.environ.get("MICROMIMIC_FUZZ_RUNS", "3"))
+RUNS = int(os.environ.get("MICROMIMIC_FUZZ_RUNS", "2"))
 FIRST = int(os.environ.get("MICROMIMIC_FUZZ_FIRST", "0"))
 PATIENCE_S = 300.0
 CLIP = ClipConfig(
