@@ -3,7 +3,7 @@
 // videos that play by themselves drift apart; these are sought frame by frame and drawn together, when
 // both have the frame: slower machines show fewer frames, never two different ones.
 
-import { byId } from "/static/app.js";
+import { byId, setWords } from "/static/app.js";
 import { pictureUrl } from "./data.js";
 
 const CLIPS = ["face", "magnified"];
@@ -62,6 +62,7 @@ export function pair(model, player) {
       if (now !== opened) return; // other clips were opened meanwhile, which are followed by themselves
       for (const clip of clips) clip.draw();
       drawn = frame;
+      setWords(note, words());
       root.dataset.frame = String(frame);
     }
     busy = false;
@@ -89,7 +90,7 @@ export function pair(model, player) {
   }
 
   function words() {
-    if (evidence && !ready()) return "The magnified clip is being made …";
+    if (evidence && drawn === null) return "The magnified clip is being made …";
     if (evidence) {
       const { factor } = evidence.clip;
       return `Left as it was, right with the motion since the onset magnified${factor ? ` ${Number(factor.toFixed(1))} ×` : ""}; both at the video’s frame.`;
@@ -98,12 +99,7 @@ export function pair(model, player) {
     return model.looked ? model.evidenceLine() : "Choose an event to see its motion magnified.";
   }
 
-  for (const { video } of clips) {
-    video.addEventListener("loadeddata", () => {
-      note.textContent = words();
-      follow();
-    });
-  }
+  for (const { video } of clips) video.addEventListener("loadeddata", follow);
   model.on("select evidence machine saved", load);
   player.addEventListener("frame", follow);
   return function show(on) {
