@@ -139,6 +139,7 @@ def test_magnified_motion_keeps_in_step(desk: Desk, station: Station) -> None:
     page.wait_for_selector("#play[data-playing=true]")
     assert page.input_value("#speed") == "0.1"
     until(page, "document.getElementById('pair').dataset.frame !== undefined")
+    assert page.inner_text("#pair-note").startswith("Left as it was")  # once anything is drawn
     frames = {}
     for name in ("face", "magnified"):
         path = (
