@@ -129,7 +129,7 @@ export class Desk {
 
   zoom(key) {
     const { view } = this.timeline;
-    const at = this.model.clock.time(this.player.shown);
+    const at = this.model.clock.time(this.player.aim); // where a seek under way will end
     if (key === "0") view.all();
     else view.zoom(key === "+" ? 1 / ZOOM : ZOOM, at >= view.from && at <= view.to ? at : undefined);
   }
