@@ -22,6 +22,8 @@ MOVED: Final = {
     "canonical": "core.canonical",
     "errors": "core.errors",
     "evaluation.parallel": "core.workers",
+    "evaluation.scores": "evaluation.development",
+    "evaluation.statistics": "evaluation.comparison",
     "features": "motion.features",
     "labels": "core.labels",
     "media.live_camera": "media.live.camera",
@@ -38,6 +40,8 @@ MOVED: Final = {
     "reports.elan": "report.elan",
     "reports.write": "report.write",
     "results": "core.results",
+    "synthesis.nuisance": "synthesis.clip_nuisances",
+    "synthesis.tracks": "synthesis.truth",
     "training.torch_adapter": "models.training.torch_adapter",
     "types": "core.types",
     "workers": "core.workers",
@@ -47,6 +51,7 @@ _FOLDERS: Final = {name.split(".")[0] for name in MOVED if "." in name} - {
     "evaluation",
     "media",
     "models",
+    "synthesis",
 }
 
 
