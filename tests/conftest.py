@@ -64,7 +64,10 @@ def find_postgres() -> Path | None:
 
 def _can_trace() -> bool:
     trial = ["strace", "--seccomp-bpf", "-f", "-o", os.devnull, "true"]
-    return shutil.which("strace") is not None and not subprocess.run(trial, check=False).returncode
+    return (
+        shutil.which("strace") is not None
+        and not subprocess.run(trial, check=False, capture_output=True).returncode
+    )
 
 
 FINDERS: dict[str, Callable[[], object]] = {
