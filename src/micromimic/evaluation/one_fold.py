@@ -8,6 +8,7 @@ import json
 import pickle
 import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -136,7 +137,7 @@ class RunFolder:
                 epochs = stored["epochs"]
                 kept = epochs if len(epochs) else None
                 return FoldResult(fold.number, stored["probabilities"], kept)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
             return None  # it is done again
 
     def _file(self, fold: Fold) -> Path:

@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import blake2b
@@ -98,7 +99,7 @@ class Parts:
                 ground=Ground(**arrays),
                 limits=limits if facts["limited"] else None,
             )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error):
             return None  # it is done again
 
     def keep_plain(self, plain: Plain) -> None:
